@@ -1,0 +1,1 @@
+"""The hub: checks, logs and hands on what the members publish."""

@@ -1,0 +1,1 @@
+"""A port's own service: reads its sensors, lets officers review, publishes, verifies and matches."""
