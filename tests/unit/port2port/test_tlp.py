@@ -14,7 +14,7 @@ LABELS = ["TLP:CLEAR", "TLP:GREEN", "TLP:AMBER", "TLP:AMBER+STRICT", "TLP:RED"]
 any_tlp = st.sampled_from(Tlp)
 
 
-@pytest.mark.parametrize(("spelling", "label"), zip(IN_ORDER, LABELS, strict=True))
+@pytest.mark.parametrize(("spelling", "label"), list(zip(IN_ORDER, LABELS, strict=True)))
 def test_each_spelling_parses_to_its_label(spelling, label):
     assert parse(spelling).value == spelling
     assert parse(spelling).label == label
@@ -24,7 +24,7 @@ def test_there_are_exactly_five_labels_in_rising_strictness():
     assert [tlp.value for tlp in sorted(Tlp, key=lambda tlp: tlp.strictness)] == IN_ORDER
 
 
-@pytest.mark.parametrize(("low", "high"), itertools.combinations(IN_ORDER, 2))
+@pytest.mark.parametrize(("low", "high"), list(itertools.combinations(IN_ORDER, 2)))
 def test_strictness_is_total_and_one_way(low, high):
     assert at_least_as_strict(parse(high), parse(low))
     assert not at_least_as_strict(parse(low), parse(high))
