@@ -1,0 +1,98 @@
+"""Canonical JSON: the one spelling in which we sign, store and compare.
+
+RFC 8785 (JCS) restricted to a safe subset in which ``orjson`` with sorted keys produces exactly the same bytes:
+no duplicate keys, no NaN or infinity, no lone surrogates, integers within 2^53, no floats whose spelling
+differs between the two (integral ones, -0.0, exponents), keys in the Basic Multilingual Plane.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+import orjson
+
+from port2port.errors import MalformedError, TooLargeError
+from port2port.limits import LIMITS
+
+SAFE_INTEGER: Final = 2**53 - 1
+Json = None | bool | int | float | str | list["Json"] | dict[str, "Json"]
+
+
+class CanonicalError(MalformedError):
+    """Not canonical JSON of the safe subset."""
+
+    code = "NOT_CANONICAL"
+
+
+def dumps(value: object) -> bytes:
+    """The canonical bytes of a JSON value. Raises CanonicalError for what has none in the safe subset."""
+    try:
+        raw = orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
+    except (TypeError, ValueError) as error:
+        raise CanonicalError("not representable as canonical JSON") from error
+    _require_safe(orjson.loads(raw))
+    return raw
+
+
+def loads(raw: bytes, *, limit: int) -> Json:
+    """Parse ``raw``, which must be canonical already and at most ``limit`` bytes.
+
+    Raises TooLargeError or CanonicalError. Deep nesting is refused: orjson stops by itself at its own bound,
+    ours is checked without recursion.
+    """
+    if len(raw) > limit:
+        raise TooLargeError(f"{len(raw)} bytes of JSON, at most {limit} are allowed", size=len(raw), limit=limit)
+    try:
+        value: Json = orjson.loads(raw)
+        same = orjson.dumps(value, option=orjson.OPT_SORT_KEYS) == raw
+    except (ValueError, TypeError) as error:
+        raise CanonicalError("not JSON in UTF-8") from error
+    if not same:
+        raise CanonicalError("JSON is not in canonical form (sorted, distinct keys, no spaces)")
+    _require_safe(value)
+    return value
+
+
+def loads_object(raw: bytes, *, limit: int) -> dict[str, Json]:
+    """As ``loads``, for a JSON object. Raises CanonicalError for anything else."""
+    value = loads(raw, limit=limit)
+    if not isinstance(value, dict):
+        raise CanonicalError("a JSON object was expected")
+    return value
+
+
+def _require_safe(value: Json) -> None:
+    stack: list[tuple[Json, int]] = [(value, 1)]
+    while stack:
+        item, depth = stack.pop()
+        if isinstance(item, str) or item is None or isinstance(item, bool):
+            continue
+        if isinstance(item, dict):
+            _require_safe_keys(item)
+            _require_depth(depth)
+            stack.extend((child, depth + 1) for child in item.values())
+        elif isinstance(item, list):
+            _require_depth(depth)
+            stack.extend((child, depth + 1) for child in item)
+        elif isinstance(item, int):
+            if not -SAFE_INTEGER <= item <= SAFE_INTEGER:
+                raise CanonicalError("an integer is beyond 2^53; write it as a string")
+        else:
+            _require_safe_float(item)
+
+
+def _require_depth(depth: int) -> None:
+    if depth > LIMITS.json_depth:
+        raise CanonicalError(f"JSON nested deeper than {LIMITS.json_depth}")
+
+
+def _require_safe_keys(item: Mapping[str, Json]) -> None:
+    for key in item:
+        if not key.isascii() and max(key) > "\uffff":
+            raise CanonicalError("a key lies outside the Basic Multilingual Plane")
+
+
+def _require_safe_float(item: float) -> None:
+    if item == int(item) or not 1e-6 <= abs(item) < 1e16:
+        raise CanonicalError("a number is spelled differently by different writers; write it as integer or string")

@@ -1,0 +1,379 @@
+"""Who may sign what, folded from control entries in log order.
+
+Entry i is judged by the roster folded from the entries before i. A roster is a value: ``apply`` returns the next
+one. Roster n+1 needs the coordinators' threshold of signatures valid under roster n; the statements form a
+chain (``version`` and ``prev``), so that two of them cannot both be next. A member's own ``rekey`` stands outside
+the chain: it is signed by the old and the new key and brings no new right.
+
+Body of roster, group and revoke-key: {"ops": [...], "prev": hex digest of the last control statement of the
+chain, "version": n+1}. The operations are in ``_OPS``. Source: DESIGN of the trust model, docs/protocol.md.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Final
+
+from port2port.canonical import Json
+from port2port.errors import ConflictError, MalformedError
+from port2port.genesis import Genesis
+from port2port.ids import is_locode, is_member_id
+from port2port.keys import PublicKey
+from port2port.statement import Statement
+from port2port.tlp import Tlp
+from port2port.tlp import parse as tlp_of
+
+MEMBER_KINDS: Final = frozenset({"port", "authority", "police", "waterway", "defence"})
+ACTIVE: Final = "active"
+SUSPENDED: Final = "suspended"
+REMOVED: Final = "removed"
+MAX_OPS: Final = 100
+
+
+class RosterError(MalformedError):
+    """A control statement whose body is not what its kind asks for."""
+
+    code = "ROSTER"
+
+
+class RosterConflictError(ConflictError):
+    """A control statement that does not follow the roster it meets: stale version, unknown member, known key."""
+
+    code = "ROSTER_CONFLICT"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Member:
+    """One member; ``witness`` says whether its cosignatures count, ``organisation`` as whose."""
+
+    id: str
+    name: str
+    kind: str
+    locodes: tuple[str, ...]
+    witness: bool
+    organisation: str
+    status: str = ACTIVE
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RosterKey:
+    """A member's signing key. Indices are log indices of the entries that added and revoked it."""
+
+    public: PublicKey
+    member: str
+    pseudonym: str | None
+    added_index: int
+    not_after_ms: int
+    revoked_index: int | None = None
+    invalid_since_ms: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Affiliate:
+    """A facility of a member: reads what the member may hand it, up to its ceiling."""
+
+    id: str
+    member: str
+    name: str
+    ceiling: Tlp
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Roster:
+    """Everything the log has said so far about who belongs. Satisfies ``sharing.RosterView``."""
+
+    genesis: Genesis
+    version: int
+    prev: str
+    coordinators: Mapping[str, PublicKey]
+    threshold: int
+    member_table: Mapping[str, Member] = field(default_factory=dict)
+    keys: Mapping[str, RosterKey] = field(default_factory=dict)
+    groups: Mapping[tuple[str, int], frozenset[str]] = field(default_factory=dict)
+    affiliates: Mapping[str, Affiliate] = field(default_factory=dict)
+    minimum_version: str = "0.0.0"
+
+    def is_member(self, member: str) -> bool:
+        """Whether ``member`` belongs now: not removed, not suspended."""
+        entry = self.member_table.get(member)
+        return entry is not None and entry.status == ACTIVE
+
+    def members(self) -> frozenset[str]:
+        """All who belong now."""
+        return frozenset(name for name, entry in self.member_table.items() if entry.status == ACTIVE)
+
+    def group(self, name: str, version: int) -> frozenset[str] | None:
+        """The members of one version of a sharing group, or None if there is no such version."""
+        return self.groups.get((name, version))
+
+    def latest_group(self, name: str) -> int | None:
+        """The newest version of a sharing group, or None."""
+        return max((version for known, version in self.groups if known == name), default=None)
+
+    def affiliate(self, name: str) -> tuple[str, Tlp] | None:
+        """(member, ceiling) of an affiliate, or None."""
+        found = self.affiliates.get(name)
+        return None if found is None else (found.member, found.ceiling)
+
+    def keys_of(self, member: str, key_class: str | None = None) -> tuple[RosterKey, ...]:
+        """The unrevoked keys of a member, optionally of one class."""
+        return tuple(
+            key
+            for key in self.keys.values()
+            if key.member == member and key.revoked_index is None and key_class in (None, key.public.key_class)
+        )
+
+    def witnesses(self) -> dict[str, str]:
+        """Witness name (= member id) to organisation, of the active witnesses."""
+        return {
+            name: entry.organisation
+            for name, entry in self.member_table.items()
+            if entry.witness and entry.status == ACTIVE
+        }
+
+
+def found(genesis: Genesis, digest: bytes) -> Roster:
+    """Roster 1, from the genesis entry whose signed message has ``digest``."""
+    return Roster(
+        genesis=genesis,
+        version=1,
+        prev=digest.hex(),
+        coordinators={key.key_id: key for key in genesis.coordinators},
+        threshold=genesis.threshold,
+    )
+
+
+def require_next(roster: Roster, statement: Statement) -> None:
+    """Whether a coordinators' statement is the next of the chain. Raises RosterConflictError or RosterError."""
+    body = statement.body
+    if body.keys() != {"ops", "prev", "version"}:
+        raise RosterError("a roster statement has exactly ops, prev and version")
+    if body["version"] != roster.version + 1 or body["prev"] != roster.prev:
+        raise RosterConflictError(
+            f"made for another roster; the next version is {roster.version + 1}", version=roster.version
+        )
+
+
+def apply(roster: Roster, statement: Statement, *, digest: bytes, index: int, received_ms: int) -> Roster:
+    """The roster after a verified control entry. Raises RosterError or RosterConflictError, changing nothing."""
+    if statement.kind == "rekey":
+        return _apply_rekey(roster, statement, index)
+    require_next(roster, statement)
+    ops = statement.body["ops"]
+    if not isinstance(ops, list) or not 1 <= len(ops) <= MAX_OPS:
+        raise RosterError(f"a roster statement has 1 to {MAX_OPS} operations")
+    allowed = _ALLOWED[statement.kind]
+    at = _At(index=index, received_ms=received_ms)
+    for op in ops:
+        if not isinstance(op, dict) or op.get("op") not in allowed:
+            raise RosterError(f"a {statement.kind} statement cannot carry this operation")
+        roster = _OPS[str(op["op"])](roster, op, at)
+    return replace(roster, version=roster.version + 1, prev=digest.hex())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _At:
+    index: int
+    received_ms: int
+
+
+def _apply_rekey(roster: Roster, statement: Statement, index: int) -> Roster:
+    body = statement.body
+    if body.keys() != {"key", "not_after_ms", "old"}:
+        raise RosterError("a rekey has exactly key, not_after_ms and old")
+    old = roster.keys.get(str(body["old"]))
+    if old is None or old.member != statement.issuer or old.revoked_index is not None:
+        raise RosterConflictError("the old key is not a current key of this member")
+    public = PublicKey.from_json(body["key"])
+    if public.key_class != old.public.key_class or public.key_id in roster.keys:
+        raise RosterConflictError("a rekey brings a new key of the same class")
+    fresh = replace(
+        old,
+        public=public,
+        added_index=index,
+        not_after_ms=min(_ms(body, "not_after_ms"), _latest(old, statement)),
+    )
+    retired = replace(old, revoked_index=index)
+    return replace(roster, keys={**roster.keys, old.public.key_id: retired, public.key_id: fresh})
+
+
+def _latest(old: RosterKey, statement: Statement) -> int:
+    """A rekey may not stretch validity beyond a year from its own date: no new rights."""
+    year_ms = 366 * 24 * 3_600_000
+    return max(old.not_after_ms, int(statement.issued.timestamp() * 1000) + year_ms)
+
+
+def _add_member(roster: Roster, op: Mapping[str, Json], _at: _At) -> Roster:
+    _exactly(op, "kind", "locodes", "member", "name", "organisation", "witness")
+    name = _member(op)
+    known = roster.member_table.get(name)
+    if known is not None:
+        raise RosterConflictError(f"{name} is in the roster already")
+    locodes = op["locodes"]
+    if not isinstance(locodes, list) or not all(isinstance(code, str) and is_locode(code) for code in locodes):
+        raise RosterError("locodes must be UN/LOCODEs")
+    if op["kind"] not in MEMBER_KINDS or not isinstance(op["witness"], bool):
+        raise RosterError("kind or witness has a value it cannot have")
+    entry = Member(
+        id=name,
+        name=_text(op, "name", 100),
+        kind=str(op["kind"]),
+        locodes=tuple(str(code) for code in locodes),
+        witness=op["witness"],
+        organisation=_text(op, "organisation", 100),
+    )
+    return replace(roster, member_table={**roster.member_table, name: entry})
+
+
+def _set_status(status: str) -> Callable[[Roster, Mapping[str, Json], _At], Roster]:
+    def operation(roster: Roster, op: Mapping[str, Json], _at: _At) -> Roster:
+        _exactly(op, "member", "reason")
+        _text(op, "reason", 300)
+        entry = _known(roster, op)
+        if entry.status == REMOVED:
+            raise RosterConflictError(f"{entry.id} was removed; removal is for ever")
+        return replace(roster, member_table={**roster.member_table, entry.id: replace(entry, status=status)})
+
+    return operation
+
+
+def _set_witness(roster: Roster, op: Mapping[str, Json], _at: _At) -> Roster:
+    _exactly(op, "member", "witness")
+    entry = _known(roster, op)
+    if not isinstance(op["witness"], bool):
+        raise RosterError("witness must be true or false")
+    changed = replace(entry, witness=op["witness"])
+    return replace(roster, member_table={**roster.member_table, entry.id: changed})
+
+
+def _add_key(roster: Roster, op: Mapping[str, Json], at: _At) -> Roster:
+    _exactly(op, "key", "member", "not_after_ms", "pseudonym")
+    entry = _known(roster, op)
+    public = PublicKey.from_json(op["key"])
+    pseudonym = op["pseudonym"]
+    if public.key_class not in {"machine", "officer"}:
+        raise RosterError("a member's key is of class machine or officer")
+    if (public.key_class == "officer") != (pseudonym is not None):
+        raise RosterError("an officer's key has a pseudonym, a machine's has none")
+    if public.key_id in roster.keys or public.key_id in roster.coordinators:
+        raise RosterConflictError("this key is or was in the roster already")
+    key = RosterKey(
+        public=public,
+        member=entry.id,
+        pseudonym=None if pseudonym is None else _text(op, "pseudonym", 40),
+        added_index=at.index,
+        not_after_ms=_ms(op, "not_after_ms"),
+    )
+    return replace(roster, keys={**roster.keys, public.key_id: key})
+
+
+def _revoke_key(roster: Roster, op: Mapping[str, Json], at: _At) -> Roster:
+    _exactly(op, "invalid_since_ms", "key_id", "reason")
+    _text(op, "reason", 300)
+    key = roster.keys.get(str(op["key_id"]))
+    if key is None:
+        raise RosterConflictError("this key is not in the roster")
+    since = None if op["invalid_since_ms"] is None else _ms(op, "invalid_since_ms")
+    if since is not None and since > at.received_ms:
+        raise RosterError("a revocation cannot lie in the future")
+    earlier = key.invalid_since_ms
+    if earlier is not None and (since is None or since > earlier):
+        since = earlier
+    revoked = replace(key, revoked_index=at.index if key.revoked_index is None else key.revoked_index)
+    return replace(roster, keys={**roster.keys, key.public.key_id: replace(revoked, invalid_since_ms=since)})
+
+
+def _set_group(roster: Roster, op: Mapping[str, Json], _at: _At) -> Roster:
+    _exactly(op, "group", "members", "version")
+    name, members, version = op["group"], op["members"], op["version"]
+    if not isinstance(name, str) or not is_member_id(name) or not isinstance(members, list):
+        raise RosterError("a group has a name and a list of members")
+    if version != (roster.latest_group(name) or 0) + 1 or not isinstance(version, int):
+        raise RosterConflictError(f"the next version of {name} is {(roster.latest_group(name) or 0) + 1}")
+    unknown = [item for item in members if not isinstance(item, str) or item not in roster.member_table]
+    if unknown or len(set(map(str, members))) != len(members):
+        raise RosterConflictError(f"{name} names a member that is unknown or named twice")
+    return replace(roster, groups={**roster.groups, (name, version): frozenset(map(str, members))})
+
+
+def _add_affiliate(roster: Roster, op: Mapping[str, Json], _at: _At) -> Roster:
+    _exactly(op, "affiliate", "ceiling", "member", "name")
+    entry = _known(roster, op)
+    name = op["affiliate"]
+    if not isinstance(name, str) or not is_member_id(name) or name in roster.member_table:
+        raise RosterError("an affiliate's id is a new name in lower-case words")
+    made = Affiliate(id=name, member=entry.id, name=_text(op, "name", 100), ceiling=tlp_of(_text(op, "ceiling", 20)))
+    return replace(roster, affiliates={**roster.affiliates, name: made})
+
+
+def _set_coordinators(roster: Roster, op: Mapping[str, Json], _at: _At) -> Roster:
+    _exactly(op, "coordinators", "threshold")
+    raw, threshold = op["coordinators"], op["threshold"]
+    if not isinstance(raw, list) or not 1 <= len(raw) <= 16:
+        raise RosterError("1 to 16 coordinator keys")
+    keys = {key.key_id: key for key in map(PublicKey.from_json, raw)}
+    low = 1 if roster.genesis.demo else 2
+    if not isinstance(threshold, int) or isinstance(threshold, bool) or not low <= threshold <= len(keys):
+        raise RosterError(f"the threshold must be between {low} and the number of coordinators")
+    if any(key.key_class != "coordinator" for key in keys.values()):
+        raise RosterError("a coordinator's key must be of class coordinator")
+    return replace(roster, coordinators=keys, threshold=threshold)
+
+
+def _set_minimum(roster: Roster, op: Mapping[str, Json], _at: _At) -> Roster:
+    _exactly(op, "minimum_version")
+    return replace(roster, minimum_version=_text(op, "minimum_version", 20))
+
+
+_OPS: Final[Mapping[str, Callable[[Roster, Mapping[str, Json], _At], Roster]]] = {
+    "add-member": _add_member,
+    "remove-member": _set_status(REMOVED),
+    "suspend-member": _set_status(SUSPENDED),
+    "reinstate-member": _set_status(ACTIVE),
+    "set-witness": _set_witness,
+    "add-key": _add_key,
+    "revoke-key": _revoke_key,
+    "set-group": _set_group,
+    "add-affiliate": _add_affiliate,
+    "set-coordinators": _set_coordinators,
+    "set-minimum-version": _set_minimum,
+}
+_ALLOWED: Final[Mapping[str, frozenset[str]]] = {
+    "roster": frozenset(_OPS) - {"revoke-key", "set-group"},
+    "group": frozenset({"set-group"}),
+    "revoke-key": frozenset({"revoke-key"}),
+}
+
+
+def _exactly(op: Mapping[str, Json], *names: str) -> None:
+    if op.keys() != {"op", *names}:
+        raise RosterError(f"{op.get('op')} has exactly {', '.join(names)}")
+
+
+def _text(op: Mapping[str, Json], name: str, limit: int) -> str:
+    value = op[name]
+    if not isinstance(value, str) or not 0 < len(value) <= limit:
+        raise RosterError(f"{name} must be text of at most {limit} characters")
+    return value
+
+
+def _ms(op: Mapping[str, Json], name: str) -> int:
+    value = op[name]
+    if not isinstance(value, int) or isinstance(value, bool) or not 0 < value < 2**48:
+        raise RosterError(f"{name} must be milliseconds since 1970")
+    return value
+
+
+def _member(op: Mapping[str, Json]) -> str:
+    value = op["member"]
+    if not isinstance(value, str) or not is_member_id(value):
+        raise RosterError("member must be a member id")
+    return value
+
+
+def _known(roster: Roster, op: Mapping[str, Json]) -> Member:
+    entry = roster.member_table.get(_member(op))
+    if entry is None:
+        raise RosterConflictError(f"{_member(op)} is not in the roster")
+    return entry
