@@ -1,0 +1,140 @@
+"""From bytes to a ``ValidObject``, strictly and fast: the object step of intake and of every receiver.
+
+1. size: at most ``LIMITS.object_bytes``
+2. depth: at most ``LIMITS.json_depth``, counted before anything recursive sees the bytes
+3. canonical JSON of the safe subset: these exact bytes are what was committed to
+4. a type of the profile
+5. the type's own JSON Schema, and no property beyond it but ``x_`` ones and top-level extensions
+6. semantics that a schema cannot say (``semantics``)
+7. the STIX pattern's grammar, through a cache of templates
+
+Whatever the bytes are, the answer is a ``ValidObject`` or a ``ProfileError``. The object is never changed and
+never serialised again.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
+
+from port2port import canonical
+from port2port.errors import MalformedError, ProfileError
+from port2port.limits import LIMITS
+from port2port.stix import semantics
+from port2port.stix.markings import effective_marking
+from port2port.stix.profile import TYPES
+from port2port.stix.schema_files import Schemas
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from datetime import datetime
+
+    from port2port.canonical import Json
+    from port2port.patterns import TemplateCache
+    from port2port.tlp import Tlp
+
+logger = logging.getLogger(__name__)
+
+# A string (closed or not: it always matches, so that nothing is scanned twice) or one bracket.
+_DEPTH: Final = re.compile(rb'"(?:[^"\\]|\\.)*+"?|[\[\]{}]', re.DOTALL)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ValidObject:
+    """A STIX object that passed every step. ``data`` is for reading; the bytes stay what is stored and
+    sent.
+    """
+
+    id: str
+    type: str
+    created: datetime | None
+    modified: datetime | None
+    created_by_ref: str | None
+    marking_refs: tuple[str, ...]
+    labels: tuple[str, ...]
+    revoked: bool
+    pattern: str | None
+    valid_from: datetime | None
+    valid_until: datetime | None
+    data: Mapping[str, Json]
+    template_miss: bool = field(default=False, compare=False)
+
+    @property
+    def tlp(self) -> Tlp | None:
+        """The strictest TLP label of the object and of its granular markings; None: unmarked."""
+        return effective_marking(self.marking_refs)
+
+
+class StixValidator:
+    """The steps above with the compiled schemas and the template cache; one per process, shared by its
+    threads.
+    """
+
+    def __init__(self, templates: TemplateCache) -> None:
+        self._templates = templates
+        self._schemas = Schemas()
+
+    def validate(self, raw: bytes) -> ValidObject:
+        """Raises ProfileError, whatever the bytes are."""
+        try:
+            return self._validate(raw)
+        except ProfileError:
+            raise
+        except MalformedError as error:
+            raise ProfileError(error.text, **error.facts) from error
+        except Exception as error:
+            # The contract of this function: what a library did not foresee refuses this object and no other.
+            logger.exception("object validation failed unexpectedly", extra={"kind": type(error).__name__})
+            raise ProfileError("the object could not be validated") from error
+
+    def _validate(self, raw: bytes) -> ValidObject:
+        if len(raw) > LIMITS.object_bytes:  # 1
+            raise ProfileError(f"an object has at most {LIMITS.object_bytes} bytes", size=len(raw))
+        require_depth(raw)  # 2
+        data = canonical.loads_object(raw, limit=LIMITS.object_bytes)  # 3
+        kind = data.get("type")
+        if not isinstance(kind, str) or kind not in TYPES:  # 4
+            raise ProfileError("an object of a type that the profile does not have", type=str(kind)[:80])
+        violation = self._schemas.violation(kind, data)  # 5
+        if violation is not None:
+            raise ProfileError(f"not a valid {kind}, {violation}")
+        semantics.require_known_properties(data, self._schemas.properties(kind))
+        semantics.require(data, self._schemas)  # 6
+        pattern = semantics.stix_pattern(data)
+        miss = pattern is not None and self._templates.check(pattern)  # 7
+        return _valid(data, kind, pattern, template_miss=miss)
+
+
+def require_depth(raw: bytes) -> None:
+    """Refuse JSON that nests deeper than ``LIMITS.json_depth``, in one pass without recursion."""
+    if raw.count(b"{") + raw.count(b"[") <= LIMITS.json_depth:
+        return
+    depth = 0
+    for match in _DEPTH.finditer(raw):
+        char = match.group()[:1]
+        if char in {b"{", b"["}:
+            depth += 1
+            if depth > LIMITS.json_depth:
+                raise ProfileError(f"JSON nested deeper than {LIMITS.json_depth}")
+        elif char != b'"':
+            depth -= 1
+
+
+def _valid(data: Mapping[str, Json], kind: str, pattern: str | None, *, template_miss: bool) -> ValidObject:
+    return ValidObject(
+        id=str(data["id"]),
+        type=kind,
+        created=semantics.moment(data, "created"),
+        modified=semantics.moment(data, "modified"),
+        created_by_ref=semantics.text(data, "created_by_ref"),
+        marking_refs=semantics.marking_refs(data),
+        labels=semantics.texts(data, "labels"),
+        revoked=data.get("revoked") is True,
+        pattern=pattern,
+        valid_from=semantics.moment(data, "valid_from") if kind == "indicator" else None,
+        valid_until=semantics.moment(data, "valid_until") if kind == "indicator" else None,
+        data=data,
+        template_miss=template_miss,
+    )
