@@ -1,0 +1,44 @@
+"""Who may see what: one pure function, ``permits``, asked by every outlet of node and hub."""
+
+from port2port.sharing.preview import HUB_OPERATORS, explain, may_ask_why, no_wider_than, resolve_readers
+from port2port.sharing.readers import (
+    OPERATOR,
+    PUBLIC,
+    REAL,
+    Audience,
+    Reader,
+    ReaderKind,
+    RosterView,
+    affiliate_reader,
+    audience_of,
+    consumer_reader,
+    member_reader,
+    visibility_key,
+)
+from port2port.sharing.reasons import Decision, Reason
+from port2port.sharing.rule import permits
+from port2port.sharing.table import Outlet
+
+__all__ = [
+    "HUB_OPERATORS",
+    "OPERATOR",
+    "PUBLIC",
+    "REAL",
+    "Audience",
+    "Decision",
+    "Outlet",
+    "Reader",
+    "ReaderKind",
+    "Reason",
+    "RosterView",
+    "affiliate_reader",
+    "audience_of",
+    "consumer_reader",
+    "explain",
+    "may_ask_why",
+    "member_reader",
+    "no_wider_than",
+    "permits",
+    "resolve_readers",
+    "visibility_key",
+]
