@@ -1,30 +1,43 @@
 """A child process that commits rows 0, 1, 2, ... and prints each number once its commit has returned.
 
-Run as ``python committer.py FILE FULL|NORMAL``; it ends with the first error of the database.
+Run as ``python committer.py FILE FULL|NORMAL``. It uses the product's own engine and ends with the first
+StorageError.
 """
 
 from __future__ import annotations
 
-import sqlite3
 import sys
+from pathlib import Path
 
-TABLE = "CREATE TABLE IF NOT EXISTS rows (n INTEGER PRIMARY KEY, body BLOB NOT NULL)"
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection, Engine
+
+from port2port.database import make_engine, sqlite_url, write
+
+_METADATA = sa.MetaData()
+ROWS = sa.Table(
+    "rows",
+    _METADATA,
+    sa.Column("number", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("body", sa.LargeBinary, nullable=False),
+)
 _BODY = bytes(900)
 
 
-def connect(file: str, synchronous: str) -> sqlite3.Connection:
-    connection = sqlite3.connect(file, isolation_level=None)
-    connection.execute("PRAGMA journal_mode=WAL")
-    connection.execute(f"PRAGMA synchronous={synchronous}")
-    return connection
+def create(engine: Engine) -> None:
+    write(engine, _METADATA.create_all)
+
+
+def numbers(connection: Connection) -> set[int]:
+    return set(connection.execute(sa.select(ROWS.c.number)).scalars())
 
 
 def main(file: str, synchronous: str) -> None:
-    connection = connect(file, synchronous)
-    (first,) = connection.execute("SELECT coalesce(max(n) + 1, 0) FROM rows").fetchone()
-    number = int(first)
+    engine = make_engine(sqlite_url(Path(file)), synchronous=synchronous)
+    number = len(write(engine, numbers))
     while True:
-        connection.execute("INSERT INTO rows VALUES (?, ?)", (number, _BODY))
+        row = sa.insert(ROWS).values(number=number, body=_BODY)
+        write(engine, lambda connection, row=row: connection.execute(row))
         print(number, flush=True)
         number += 1
 
