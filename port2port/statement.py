@@ -128,6 +128,10 @@ class Statement:
         """Whether every member may read it and every node must understand it."""
         return self.kind in CONTROL_KINDS
 
+    def refs(self) -> tuple[tuple[str, str], ...]:
+        """(issuer, STIX id) of the objects that a sighting, retraction or suspension acts on; see ``_refs``."""
+        return _refs(self.body.get("refs", []))
+
     @property
     def understood(self) -> bool:
         """Whether this software knows the version, the kind and every critical field."""
@@ -184,6 +188,8 @@ def from_json(data: Mapping[str, Json]) -> Statement:
     tlp = _optional_text(data, "tlp", 20)
     retain = _optional_text(data, "retain_until", 30)
     kind = _text(data, "kind", 40)
+    body = _object(data, "body")
+    _refs(body.get("refs", []))
     return Statement(
         v=_integer(data, "v", 1, 1000),
         kind=kind,
@@ -205,7 +211,7 @@ def from_json(data: Mapping[str, Json]) -> Statement:
         realm=_checked(data, "realm", _REALM.fullmatch),
         crit=_crit(data["crit"]),
         objects=_objects(data["objects"]),
-        body=_object(data, "body"),
+        body=body,
         unknown=frozenset(data.keys() - _FIELDS),
     )
 
@@ -299,6 +305,14 @@ def _recipients(value: Json) -> tuple[str, ...]:
     if len(names) != len(out) or sorted(set(names)) != names:
         raise StatementError("recipients must be member ids, sorted and distinct")
     return tuple(names)
+
+
+def _refs(value: Json) -> tuple[tuple[str, str], ...]:
+    out: list[tuple[str, str]] = []
+    for item in _list(value, "refs", LIMITS.objects_per_statement):
+        data = _exact(item, "refs", {"id", "issuer"})
+        out.append((_checked(data, "issuer", is_member_id), _checked(data, "id", is_stix_id)))
+    return tuple(out)
 
 
 def _crit(value: Json) -> tuple[str, ...]:
