@@ -17,7 +17,7 @@ from typing import Final
 
 from port2port.canonical import Json
 from port2port.errors import ConflictError, MalformedError
-from port2port.genesis import Genesis
+from port2port.genesis import Genesis, from_b64
 from port2port.ids import is_locode, is_member_id
 from port2port.keys import PublicKey
 from port2port.statement import Statement
@@ -93,6 +93,7 @@ class Roster:
     groups: Mapping[tuple[str, int], frozenset[str]] = field(default_factory=dict)
     affiliates: Mapping[str, Affiliate] = field(default_factory=dict)
     minimum_version: str = "0.0.0"
+    witness_table: Mapping[str, bytes] = field(default_factory=dict)
 
     def is_member(self, member: str) -> bool:
         """Whether ``member`` belongs now: not removed, not suspended."""
@@ -131,6 +132,11 @@ class Roster:
             for name, entry in self.member_table.items()
             if entry.witness and entry.status == ACTIVE
         }
+
+    def witness_keys(self) -> dict[str, bytes]:
+        """Witness name to raw Ed25519 key, of the active witnesses that have named one."""
+        active = self.witnesses()
+        return {name: key for name, key in self.witness_table.items() if name in active}
 
 
 def found(genesis: Genesis, digest: bytes) -> Roster:
@@ -247,6 +253,15 @@ def _set_witness(roster: Roster, op: Mapping[str, Json], _at: _At) -> Roster:
     return replace(roster, member_table={**roster.member_table, entry.id: changed})
 
 
+def _set_witness_key(roster: Roster, op: Mapping[str, Json], _at: _At) -> Roster:
+    _exactly(op, "member", "public")
+    entry = _known(roster, op)
+    public = from_b64(_text(op, "public", 100))
+    if len(public) != 32 or public in roster.witness_table.values():
+        raise RosterError("a witness key is an Ed25519 public key of its own")
+    return replace(roster, witness_table={**roster.witness_table, entry.id: public})
+
+
 def _add_key(roster: Roster, op: Mapping[str, Json], at: _At) -> Roster:
     _exactly(op, "key", "member", "not_after_ms", "pseudonym")
     entry = _known(roster, op)
@@ -332,6 +347,7 @@ _OPS: Final[Mapping[str, Callable[[Roster, Mapping[str, Json], _At], Roster]]] =
     "suspend-member": _set_status(SUSPENDED),
     "reinstate-member": _set_status(ACTIVE),
     "set-witness": _set_witness,
+    "set-witness-key": _set_witness_key,
     "add-key": _add_key,
     "revoke-key": _revoke_key,
     "set-group": _set_group,

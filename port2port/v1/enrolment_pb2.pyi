@@ -61,10 +61,13 @@ class EnrolRequest(_message.Message):
     TOKEN_FIELD_NUMBER: _builtins.int
     CSR_FIELD_NUMBER: _builtins.int
     KEYS_FIELD_NUMBER: _builtins.int
+    WITNESS_KEY_FIELD_NUMBER: _builtins.int
     token: _builtins.bytes
     """The invitation's token, 16 bytes."""
     csr: _builtins.bytes
     """PKCS#10 in DER with a P-256 key. Names in it are ignored: the hub sets them."""
+    witness_key: _builtins.bytes
+    """Ed25519 key with which this node will co-sign checkpoints: 32 raw bytes, a key of its own."""
     @_builtins.property
     def keys(self) -> _containers.RepeatedCompositeFieldContainer[Global___OfferedKey]:
         """The node's keys, to be approved by the coordinators."""
@@ -75,10 +78,11 @@ class EnrolRequest(_message.Message):
         token: _builtins.bytes = ...,
         csr: _builtins.bytes = ...,
         keys: _abc.Iterable[Global___OfferedKey] | None = ...,
+        witness_key: _builtins.bytes = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["csr", b"csr", "keys", b"keys", "token", b"token"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["csr", b"csr", "keys", b"keys", "token", b"token", "witness_key", b"witness_key"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
