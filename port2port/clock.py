@@ -8,9 +8,10 @@ import time
 from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
-from port2port.errors import MalformedError
+from port2port.errors import InvariantError, MalformedError
 
-_RFC3339_MS = re.compile(r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$")
+# Hours stop at 23: newer Pythons read 24:00 as the next day, a second spelling of the same moment.
+_RFC3339_MS = re.compile(r"\d{4}-\d\d-\d\dT(?!24)\d\d:\d\d:\d\d\.\d{3}Z", re.ASCII)
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -49,13 +50,18 @@ def from_ms(ms: int) -> datetime:
 
 
 def to_text(moment: datetime) -> str:
-    """RFC 3339 in UTC with exactly three fraction digits, the only form our statements use."""
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.") + f"{moment.microsecond // 1000:03d}Z"
+    """RFC 3339 in UTC with exactly three fraction digits, rounded down: the only form our statements use.
+
+    Raises InvariantError for a naive time, which would otherwise pass for local time.
+    """
+    if moment.tzinfo is None:
+        raise InvariantError("a time without a zone is never written")
+    return moment.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="milliseconds") + "Z"
 
 
 def from_text(text: str) -> datetime:
     """The reverse of ``to_text``. Raises MalformedError for every other spelling and for impossible dates."""
-    if not _RFC3339_MS.match(text) or not text.isascii():
+    if not _RFC3339_MS.fullmatch(text):
         raise MalformedError("a time must look like 2026-11-22T00:00:00.000Z")
     try:
         return datetime.fromisoformat(text)

@@ -19,6 +19,9 @@ _STATEMENT_ID = re.compile(rf"urn:uuid:{_UUID}", re.ASCII)
 _KEY_ID = re.compile(r"[0-9a-f]{64}", re.ASCII)
 _FEDERATION = re.compile(r"[a-z0-9]+(?:[.-][a-z0-9]+)*", re.ASCII)
 MEMBER_MAX = 40
+# STIX 2.1: type names have 3 to 250 characters.
+STIX_TYPE_MIN: Final = 3
+STIX_TYPE_MAX: Final = 250
 # Namespace of every deterministic UUID we derive (uuid5); drawn at random once.
 NAMESPACE: Final = uuid.UUID("5d3e24a4-9be4-4c6a-9a0e-3c2f6a4d7c11")
 
@@ -57,15 +60,15 @@ def is_statement_id(text: str) -> bool:
 
 def stix_type(stix_id: str) -> str:
     """The type in a STIX identifier (STIX 2.1 section 2.9). Raises MalformedError."""
-    match = _STIX_ID.fullmatch(stix_id)
-    if match is None:
+    if not is_stix_id(stix_id):
         raise MalformedError("a STIX id is <type>--<lower-case uuid>", given=stix_id[:80])
-    return match.group(1)
+    return stix_id.partition("--")[0]
 
 
 def is_stix_id(text: str) -> bool:
     """Whether ``text`` is a STIX 2.1 identifier in its canonical lower-case form."""
-    return _STIX_ID.fullmatch(text) is not None
+    match = _STIX_ID.fullmatch(text)
+    return match is not None and STIX_TYPE_MIN <= len(match.group(1)) <= STIX_TYPE_MAX
 
 
 def identity_of(federation: str, member: str) -> str:
