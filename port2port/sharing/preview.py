@@ -60,10 +60,10 @@ def no_wider_than(child: Audience, parent: Audience, roster: RosterView) -> Deci
 
 
 def _audience_set(entry: Audience, roster: RosterView) -> frozenset[str] | None:
-    """Everybody whom the entry names, members now or not; None where it is open to all members."""
+    """Everybody whom the entry names, members now or not; None where open to all. A group alone is nobody in RED."""
     recipients = frozenset(entry.recipients)
-    if entry.marking is Tlp.RED or not entry.groups:
+    if not entry.groups:
         open_to_all = not recipients and not at_least_as_strict(entry.marking, Tlp.AMBER)
         return None if open_to_all else recipients
     listed = frozenset().union(*(roster.group(name, version) or () for name, version in entry.groups))
-    return listed & recipients if recipients else listed
+    return listed & recipients if recipients or entry.marking is Tlp.RED else listed
