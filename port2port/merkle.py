@@ -230,9 +230,7 @@ def verify_consistency(
         raise ProofError("the consistency proof does not join the two roots", first=first, second=second)
 
 
-def _consistency_roots(
-    first: int, second: int, first_root: bytes, proof: Sequence[bytes]
-) -> tuple[bytes, bytes]:
+def _consistency_roots(first: int, second: int, first_root: bytes, proof: Sequence[bytes]) -> tuple[bytes, bytes]:
     """Section 2.1.4.2, steps 2 to 6: the roots of both trees as the proof has them."""
     path = list(proof)
     if first & (first - 1) == 0:  # step 2: the first tree is a complete subtree of the second

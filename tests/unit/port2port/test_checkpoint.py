@@ -163,7 +163,7 @@ def test_a_line_of_a_known_witness_that_does_not_verify_refuses_the_note() -> No
         foreign,  # another checkpoint
         good[:-1],
         good + b"\x00",
-        b"\xff" + good[1:],  # beyond 2^63
+        (2**63).to_bytes(8, "big") + key.sign(f"cosignature/v1\ntime {2**63}\n".encode() + signed().checkpoint.body),
         key.sign(signed().checkpoint.body),
     ):
         with pytest.raises(SignatureError):
@@ -181,8 +181,11 @@ def test_a_checkpoint_of_another_log_or_key_is_refused() -> None:
     other = keys.generate()
     forged = cp.sign(signed().checkpoint, other)
     line = replace(forged.signatures[0], key_hash=LOG.key_hash)
+    elsewhere = signed(origin="another.example/log")
+    under_our_name = replace(elsewhere.signatures[0], name=LOG.name, key_hash=LOG.key_hash)
     for note, log in (
         (signed(origin="another.example/log"), LOG),
+        (replace(elsewhere, signatures=(under_our_name,)), LOG),
         (forged, LOG),
         (replace(forged, signatures=(line,)), LOG),  # claims the log's key
         (signed().with_signatures([line]), LOG),  # one true and one false line of the log

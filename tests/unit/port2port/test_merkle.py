@@ -62,9 +62,7 @@ def holds_inclusion(leaf: bytes, index: int, size: int, proof: tuple[bytes, ...]
 
 def holds_consistency(first: int, second: int, roots: tuple[bytes, bytes], proof: tuple[bytes, ...]) -> bool:
     try:
-        merkle.verify_consistency(
-            first=first, second=second, first_root=roots[0], second_root=roots[1], proof=proof
-        )
+        merkle.verify_consistency(first=first, second=second, first_root=roots[0], second_root=roots[1], proof=proof)
     except ProofError:
         return False
     return True
@@ -177,6 +175,14 @@ def test_a_leaf_outside_the_tree_has_no_proof(index: int, size: int) -> None:
     assert not holds_inclusion(HASHES[0], index, size, (), HASHES[0])
 
 
+def test_a_proof_longer_than_the_tree_is_deep_leads_to_no_root() -> None:
+    for size in (1, 2, 7):
+        proof = merkle.inclusion_proof(source, index=0, size=size)
+        assert merkle.inclusion_root(HASHES[0], index=0, size=size, proof=proof) == ROOTS[size]
+        with pytest.raises(ProofError, match="too many"):
+            merkle.inclusion_root(HASHES[0], index=0, size=size, proof=(*proof, ROOTS[1]))
+
+
 def test_no_consistency_proof_leads_backwards() -> None:
     with pytest.raises(ProofError):
         merkle.consistency_proof(source, first=3, second=2)
@@ -242,10 +248,7 @@ def test_a_frontier_survives_being_stored(size: int) -> None:
     assert merkle.Frontier.from_bytes(frontier.to_bytes()) == frontier
 
 
-@given(
-    st.binary(max_size=200)
-    | st.integers(0, 40).map(lambda n: n.to_bytes(8, "big") + bytes(32 * n.bit_count()))
-)
+@given(st.binary(max_size=200) | st.integers(0, 40).map(lambda n: n.to_bytes(8, "big") + bytes(32 * n.bit_count())))
 @settings(max_examples=1000, deadline=None)
 def test_any_bytes_are_a_frontier_or_refused(raw: bytes) -> None:
     try:

@@ -1,0 +1,360 @@
+"""``port2port coordinator``: decisions on who belongs, made where the coordinator's key is, never on the hub."""
+
+from __future__ import annotations
+
+import argparse
+import getpass
+import json
+import uuid
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from port2port import canonical, coordination, keys
+from port2port.canonical import Json
+from port2port.clock import Clock, SystemClock, from_text, to_ms
+from port2port.coordination import ControlLog, Proposal, document
+from port2port.errors import ConfigurationError, PolicyError
+from port2port.genesis import from_statement, genesis_hash
+from port2port.keys import Ed25519Key, PublicKey
+from port2port.limits import LIMITS
+from port2port.roster import MEMBER_KINDS, apply
+from port2port.tlp import Tlp
+from port2port.tlp import parse as tlp_of
+
+MACHINE_KEY_DAYS: Final = 90
+OFFICER_KEY_DAYS: Final = 365
+_DAY_MS: Final = 86_400_000
+KEY_SUFFIX: Final = ".coordinator.key"
+PUBLIC_SUFFIX: Final = ".coordinator.pub"
+
+
+def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Hang ``coordinator`` and its sub-commands into the command line."""
+    parser = subparsers.add_parser("coordinator", help="decide who belongs (on the coordinator's own machine)")
+    commands = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
+    init = commands.add_parser("init", help="make this coordinator's key")
+    init.add_argument("--name", required=True, help="short name of the coordinator, e.g. ndc")
+    _common(init, needs_log=False)
+    approve = commands.add_parser("approve", help="sign a genesis, a join request or another coordinator's proposal")
+    approve.add_argument("file", type=Path, help="genesis proposal, join request or proposal")
+    _common(approve, needs_log=False)
+    _output(approve)
+    approve.add_argument("--name", help="join request of a new member: its full name")
+    approve.add_argument("--kind", choices=sorted(MEMBER_KINDS), default="port", help="new member: what it is")
+    approve.add_argument("--locode", action="append", default=[], help="new member: UN/LOCODE, may be repeated")
+    approve.add_argument("--organisation", help="new member: the organisation it counts for as witness")
+    approve.add_argument("--no-witness", action="store_true", help="new member: its cosignatures do not count")
+    revoke = commands.add_parser("revoke", help="revoke a key, or remove a member for ever")
+    what = revoke.add_mutually_exclusive_group(required=True)
+    what.add_argument("--key", help="key id to revoke")
+    what.add_argument("--member", help="member to remove with all its keys")
+    revoke.add_argument("--since", help="key was in wrong hands since, e.g. 2026-11-22T01:00:00.000Z")
+    revoke.add_argument("--reason", required=True)
+    _common(revoke, needs_log=True)
+    _output(revoke)
+    group = commands.add_parser("group", help="make the next version of a sharing group")
+    group.add_argument("group", help="name, e.g. seaports")
+    group.add_argument("members", nargs="*", help="all its members; none makes it empty: nobody reads")
+    _common(group, needs_log=True)
+    _output(group)
+    suspend = commands.add_parser("suspend", help="suspend a member, or another member's object, with a reason")
+    suspend.add_argument("--member", help="member to suspend (or to reinstate with --lift)")
+    suspend.add_argument("--lift", action="store_true", help="reinstate the member")
+    suspend.add_argument("--object", nargs=2, metavar=("ISSUER", "STIX_ID"), help="object that shall not be matched")
+    suspend.add_argument("--tlp", default="green", help="object: marking of the suspension (default green)")
+    suspend.add_argument("--group", action="append", default=[], help="object: sharing group told, may be repeated")
+    suspend.add_argument("--reason", required=True)
+    _common(suspend, needs_log=True)
+    _output(suspend)
+
+
+def _common(parser: argparse.ArgumentParser, *, needs_log: bool) -> None:
+    parser.add_argument("--dir", type=Path, required=True, help="where this coordinator's key lies")
+    parser.add_argument("--passphrase-file", type=Path, help="file with the key's passphrase (else it is asked for)")
+    parser.add_argument("--no-passphrase", action="store_true", help="the key file is not encrypted (demo only)")
+    parser.add_argument("--control-log", type=Path, required=needs_log, help="made by: port2port-hub export-control")
+    parser.add_argument("--genesis", help="genesis hash; remembered after the first approval")
+
+
+def _output(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--out", type=Path, required=True, help="file to write")
+    parser.add_argument("--yes", action="store_true", help="do not ask before signing")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Desk:
+    """The coordinator's directory: one key, and what it remembers between calls."""
+
+    directory: Path
+    key: Ed25519Key
+
+    def memory(self) -> dict[str, Json]:
+        """{"genesis": hash or null, "seq": last sequence used}."""
+        path = self.directory / "coordinator.json"
+        if not path.exists():
+            return {"genesis": None, "seq": 0}
+        data = json.loads(path.read_bytes())
+        if not isinstance(data, dict) or data.keys() != {"genesis", "seq"}:
+            raise ConfigurationError(f"{path.name} is damaged")
+        return data
+
+    def remember(self, **changes: Json) -> None:
+        """Write the memory anew, whole or not at all."""
+        draft = self.directory / ".coordinator.json"
+        draft.write_bytes(canonical.dumps({**self.memory(), **changes}))
+        draft.replace(self.directory / "coordinator.json")
+
+    def next_seq(self) -> int:
+        """The next sequence number of this key; it is used up even if the proposal is thrown away."""
+        last = self.memory()["seq"]
+        if not isinstance(last, int):
+            raise ConfigurationError("coordinator.json is damaged")
+        self.remember(seq=last + 1)
+        return last + 1
+
+
+def run(args: argparse.Namespace) -> int:
+    """Carry out one action. Returns the exit code; raises Port2PortError for what cannot be done."""
+    return _ACTIONS[args.action](args, SystemClock())
+
+
+def _init(args: argparse.Namespace, _clock: Clock) -> int:
+    args.dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+    key = keys.generate()
+    keys.save(key, args.dir / f"{args.name}{KEY_SUFFIX}", _new_passphrase(args))
+    public = args.dir / f"{args.name}{PUBLIC_SUFFIX}"
+    public.write_bytes(canonical.dumps(key.record("coordinator").to_json()) + b"\n")
+    print(f"coordinator key made: {key.key_id[:16]}")
+    print(f"give {public} to the operator of the hub; keep the other file here, and a copy in a safe")
+    return 0
+
+
+def _approve(args: argparse.Namespace, clock: Clock) -> int:
+    desk = _desk(args)
+    raw = _read(args.file)
+    kind = coordination.type_of(raw)
+    if kind == "genesis-proposal":
+        body = document(raw, kind, {"body"}, coordination.PROPOSAL_BYTES)["body"]
+        if not isinstance(body, dict):
+            raise ConfigurationError(f"{args.file.name} has no genesis in it")
+        made = coordination.propose_genesis(body, key=desk.key, issued=clock.now(), new_id=uuid.uuid4())
+        return _sign_and_write(args, desk, made, None)
+    if kind == "proposal":
+        made = coordination.decode_proposal(raw)
+        return _sign_and_write(args, desk, made, None if made.parsed.kind == "genesis" else _log(args, desk))
+    control = _log(args, desk)
+    ops = _join_ops(args, document(raw, "join-request", _JOIN_FIELDS, LIMITS.invitation_bytes), control, clock)
+    return _decide(args, desk, control, "roster", ops)
+
+
+_JOIN_FIELDS: Final = {"federation", "fingerprint", "keys", "member", "node", "requested", "witness_key"}
+
+
+def _join_ops(
+    args: argparse.Namespace, request: Mapping[str, Json], control: ControlLog, clock: Clock
+) -> list[dict[str, Json]]:
+    member, now_ms = request["member"], to_ms(clock.now())
+    offered = request["keys"]
+    if request["federation"] != control.roster.genesis.federation or not isinstance(offered, list):
+        raise PolicyError("the join request is for another federation, or has no keys")
+    print(f"join request of {member}, node {request['node']}")
+    print(f"  fingerprint  {request['fingerprint']}   <- compare by telephone with what the node shows")
+    ops: list[dict[str, Json]] = []
+    if member not in control.roster.member_table:
+        name = args.name or str(member)
+        ops.append(
+            {
+                "op": "add-member",
+                "member": member,
+                "name": name,
+                "kind": args.kind,
+                "locodes": args.locode,
+                "organisation": args.organisation or name,
+                "witness": not args.no_witness,
+            }
+        )
+    for item in offered:
+        if not isinstance(item, dict):
+            raise PolicyError("a key of the join request is damaged")
+        public = PublicKey.from_json({key: value for key, value in item.items() if key != "pseudonym"})
+        days = OFFICER_KEY_DAYS if public.key_class == "officer" else MACHINE_KEY_DAYS
+        ops.append(
+            {
+                "op": "add-key",
+                "member": member,
+                "key": public.to_json(),
+                "pseudonym": item.get("pseudonym"),
+                "not_after_ms": now_ms + days * _DAY_MS,
+            }
+        )
+    ops.append({"op": "set-witness-key", "member": member, "public": request["witness_key"]})
+    return ops
+
+
+def _revoke(args: argparse.Namespace, _clock: Clock) -> int:
+    desk = _desk(args)
+    control = _log(args, desk)
+    if args.member:
+        return _decide(
+            args, desk, control, "roster", [{"op": "remove-member", "member": args.member, "reason": args.reason}]
+        )
+    since = None if args.since is None else to_ms(from_text(args.since))
+    op: dict[str, Json] = {
+        "op": "revoke-key",
+        "key_id": args.key,
+        "reason": args.reason,
+        "invalid_since_ms": since,
+    }
+    return _decide(args, desk, control, "revoke-key", [op])
+
+
+def _group(args: argparse.Namespace, _clock: Clock) -> int:
+    desk = _desk(args)
+    control = _log(args, desk)
+    version = (control.roster.latest_group(args.group) or 0) + 1
+    op: dict[str, Json] = {
+        "op": "set-group",
+        "group": args.group,
+        "members": sorted(set(args.members)),
+        "version": version,
+    }
+    return _decide(args, desk, control, "group", [op])
+
+
+def _suspend(args: argparse.Namespace, clock: Clock) -> int:
+    desk = _desk(args)
+    control = _log(args, desk)
+    if (args.member is None) == (args.object is None):
+        raise ConfigurationError("say either --member or --object")
+    if args.member is not None:
+        op = "reinstate-member" if args.lift else "suspend-member"
+        return _decide(args, desk, control, "roster", [{"op": op, "member": args.member, "reason": args.reason}])
+    tlp = tlp_of(args.tlp)
+    groups = tuple(sorted((name, control.roster.latest_group(name) or 0) for name in args.group))
+    made = coordination.propose_suspension(
+        control,
+        issuer=args.object[0],
+        stix_id=args.object[1],
+        reason=args.reason,
+        tlp=Tlp.AMBER if groups and tlp in {Tlp.CLEAR, Tlp.GREEN} else tlp,
+        groups=groups,
+        key=desk.key,
+        seq=desk.next_seq(),
+        issued=clock.now(),
+        new_id=uuid.uuid4(),
+    )
+    return _sign_and_write(args, desk, made, control)
+
+
+def _decide(args: argparse.Namespace, desk: Desk, control: ControlLog, kind: str, ops: list[dict[str, Json]]) -> int:
+    made = coordination.propose(
+        control,
+        kind,
+        ops,
+        key=desk.key,
+        seq=desk.next_seq(),
+        issued=SystemClock().now(),
+        new_id=uuid.uuid4(),
+    )
+    apply(control.roster, made.parsed, digest=b"\0" * 32, index=control.seen.size, received_ms=2**47)
+    return _sign_and_write(args, desk, made, control)
+
+
+def _sign_and_write(args: argparse.Namespace, desk: Desk, made: Proposal, control: ControlLog | None) -> int:
+    said = made.parsed
+    print(f"this {said.kind} statement would:")
+    for line in describe(said.body):
+        print(f"  {line}")
+    if not args.yes and input("sign it? type yes: ").strip() != "yes":
+        print("not signed")
+        return 1
+    signed = made.signed_by(desk.key)
+    if control is None:
+        genesis = from_statement(said)
+        needed = coordination.missing(signed, {key.key_id: key for key in genesis.coordinators}, genesis.threshold)
+        desk.remember(genesis=genesis_hash(signed.statement))
+        print(f"genesis hash {genesis_hash(signed.statement)}")
+    else:
+        needed = coordination.missing(signed, control.roster.coordinators, control.roster.threshold)
+    args.out.write_bytes(signed.encode() + b"\n" if needed else signed.envelope())
+    if needed:
+        print(f"signed; {needed} more coordinator(s) must approve {args.out}")
+    else:
+        print(f"complete; on the hub: port2port-hub admit {args.out}")
+    return 0
+
+
+def describe(body: Mapping[str, Json]) -> list[str]:
+    """What a control statement does, a line each, for the one who is about to sign it."""
+    ops = body.get("ops")
+    if not isinstance(ops, list):
+        return [f"{name}: {_short(value)}" for name, value in sorted(body.items()) if name != "ca_root"]
+    return [
+        f"{op.get('op')}: " + ", ".join(f"{name} {_short(value)}" for name, value in sorted(op.items()) if name != "op")
+        for op in ops
+        if isinstance(op, dict)
+    ]
+
+
+def _short(value: Json) -> str:
+    if isinstance(value, dict) and "key_id" in value:
+        return f"{value.get('key_class')} {str(value['key_id'])[:16]}"
+    if isinstance(value, list):
+        return "[" + ", ".join(_short(item) for item in value) + "]"
+    return str(value)
+
+
+def _desk(args: argparse.Namespace) -> Desk:
+    found = sorted(args.dir.glob(f"*{KEY_SUFFIX}"))
+    if len(found) != 1:
+        raise ConfigurationError(f"{args.dir} must hold exactly one *{KEY_SUFFIX} file, it holds {len(found)}")
+    return Desk(directory=args.dir, key=keys.load(found[0], _passphrase(args)))
+
+
+def _log(args: argparse.Namespace, desk: Desk) -> ControlLog:
+    pinned = args.genesis or desk.memory()["genesis"]
+    if not isinstance(pinned, str) or args.control_log is None:
+        raise ConfigurationError("give --control-log, and --genesis the first time")
+    control = coordination.read_control_log(_read(args.control_log, coordination.CONTROL_LOG_BYTES), pinned)
+    desk.remember(genesis=pinned)
+    return control
+
+
+def _read(path: Path, limit: int = coordination.PROPOSAL_BYTES) -> bytes:
+    try:
+        with path.open("rb") as file:
+            raw = file.read(limit + 1)
+    except OSError as error:
+        raise ConfigurationError(f"cannot read {path}: {error.strerror}") from error
+    if len(raw) > limit:
+        raise ConfigurationError(f"{path} is larger than {limit} bytes")
+    return raw
+
+
+def _new_passphrase(args: argparse.Namespace) -> bytes | None:
+    passphrase = _passphrase(args, twice=True)
+    if passphrase is not None and len(passphrase) < 12:
+        raise ConfigurationError("the passphrase must have at least 12 characters")
+    return passphrase
+
+
+def _passphrase(args: argparse.Namespace, *, twice: bool = False) -> bytes | None:
+    if args.no_passphrase:
+        return None
+    if args.passphrase_file is not None:
+        return _read(args.passphrase_file, 1_024).strip()
+    first = getpass.getpass("passphrase of the coordinator key: ")
+    if twice and getpass.getpass("once more: ") != first:
+        raise ConfigurationError("the two passphrases differ")
+    return first.encode()
+
+
+_ACTIONS: Final[Mapping[str, Callable[[argparse.Namespace, Clock], int]]] = {
+    "init": _init,
+    "approve": _approve,
+    "revoke": _revoke,
+    "group": _group,
+    "suspend": _suspend,
+}
