@@ -418,6 +418,10 @@ BEFORE_SIGNATURES: Final = STEPS[:9]
 ROSTER_STEPS: Final = (STEPS[7], STEPS[8], STEPS[11], STEPS[12])
 
 
+# For a chain of control entries without their tree: all but sequence, log_seen, inclusion and checkpoint.
+CONTROL_LOG_STEPS: Final = tuple(step for step in STEPS if step.number not in {11, 14, 19, 20})
+
+
 class RefusedError(VerificationError):
     """One envelope was refused by a numbered step."""
 

@@ -1,0 +1,81 @@
+"""``port2port verify FILE``: check a proof bundle with the genesis hash alone, without network and without hub."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Final
+
+from port2port import bundle
+from port2port.bundle import Report
+from port2port.clock import from_ms, to_text
+from port2port.errors import ConfigurationError, Port2PortError
+from port2port.patterns import TemplateCache
+from port2port.stix.validate import StixValidator
+from port2port.verify import RefusedError
+
+VALID: Final = 0
+INVALID: Final = 1
+
+
+def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Hang ``verify`` into the command line."""
+    parser = subparsers.add_parser(
+        "verify", help="check a proof bundle offline", description="Exit code: 0 valid when logged, 1 not valid."
+    )
+    parser.add_argument("file", type=Path, help="bundle (.p2p-bundle) or a port's evidence ZIP's statement")
+    parser.add_argument("--genesis", required=True, help="hash of the genesis you trust (64 hexadecimal digits)")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Print the report; the exit code says whether the entry was valid when it was logged."""
+    try:
+        raw = read_limited(args.file, bundle.BUNDLE_BYTES)
+        report = bundle.check(raw, args.genesis, StixValidator(TemplateCache()).validate)
+    except RefusedError as error:
+        print(f"NOT VALID: step {error.number} {error.name}: {error.text}")
+        return INVALID
+    except Port2PortError as error:
+        print(f"NOT VALID: {error.text}")
+        return INVALID
+    print("\n".join(lines(report)))
+    return VALID
+
+
+def read_limited(path: Path, limit: int) -> bytes:
+    """The bytes of a file of at most ``limit``. Raises ConfigurationError."""
+    try:
+        with path.open("rb") as file:
+            raw = file.read(limit + 1)
+    except OSError as error:
+        raise ConfigurationError(f"cannot read {path}: {error.strerror}") from error
+    if len(raw) > limit:
+        raise ConfigurationError(f"{path} is larger than {limit} bytes")
+    return raw
+
+
+def lines(report: Report) -> list[str]:
+    """The report for a person: what was valid when logged, and what has been disputed since, apart."""
+    said, entry = report.entry.statement, report.entry
+    head = report.checkpoint.checkpoint
+    marking = "none (control)" if said.tlp is None else said.tlp.label
+    who = ", ".join(f"{voice.key_class} {voice.pseudonym or voice.key_id[:16]}" for voice in entry.voices)
+    witnesses = ", ".join(report.witnesses) or "nobody"
+    understood = "" if entry.understood else "   (of a kind or version this program does not understand)"
+    out = [
+        f"valid when logged: yes{understood}",
+        f"  who        {said.issuer}, signed by {who}",
+        f"  what       {said.kind}, {marking}, realm {said.realm}",
+        f"  when       issued {to_text(said.issued)}, logged {to_text(from_ms(entry.received_ms))}",
+        f"  where      index {entry.index} of {head.origin}, tree of {head.size}",
+        f"  witnesses  {witnesses}{'' if report.witnessed else '   (no majority: unwitnessed)'}",
+        f"  id         {said.id}",
+        f"  objects    {len(entry.objects)} of {len(said.objects)} present",
+    ]
+    if entry.late:
+        out.append("  late       logged more than a day after it was issued")
+    if entry.machine_only and not said.is_control:
+        out.append("  note       no officer has seen this before it was sent")
+    disputed = "yes: a key that signed it was later declared stolen as of before" if report.disputed else "no"
+    out.append(f"disputed since: {disputed}   (as far as roster version {report.roster.version} of this bundle says)")
+    return out
