@@ -8,7 +8,7 @@ carries.
 
 from port2port.patterns.compiled import CompiledPattern, Observed
 from port2port.patterns.errors import PatternError
-from port2port.patterns.expressions import IndexKey, Value
+from port2port.patterns.expressions import IndexKey, Value, is_unique
 from port2port.patterns.grammar import TemplateCache
 from port2port.patterns.parse import compile_pattern
 
@@ -20,4 +20,5 @@ __all__ = [
     "TemplateCache",
     "Value",
     "compile_pattern",
+    "is_unique",
 ]

@@ -102,16 +102,16 @@ class CompiledPattern:
         return all(alternative.single for alternative in self.alternatives)
 
     @property
+    def plain(self) -> bool:
+        """Whether any one of the index keys alone is a match, without further conditions."""
+        return self.single and all(
+            bracket.expression.plain() for alternative in self.alternatives for bracket in alternative.brackets
+        )
+
+    @property
     def history(self) -> int:
         """How many relevant observations must be kept to decide."""
         return sum(bracket.count for alternative in self.alternatives for bracket in alternative.brackets)
-
-    @property
-    def memory(self) -> timedelta | None:
-        """How long they must be kept; None: no alternative bounds it."""
-        spans = [alternative.within for alternative in self.alternatives if not alternative.single]
-        known = [span for span in spans if span is not None]
-        return max(known, default=timedelta(0)) if len(known) == len(spans) else None
 
     def touches(self, facts: Mapping[str, Value]) -> bool:
         """Whether the facts satisfy any bracket of the pattern."""

@@ -86,6 +86,10 @@ class Comparison:
             return None
         return frozenset((self.path, value) for value in self.values)
 
+    def plain(self) -> bool:
+        """Whether the guards say all there is to say."""
+        return self.guards() is not None
+
     def _test(self, value: Value) -> bool:
         if self.op in _ORDERS:
             return _ordered(value, self.values[0]) and _ORDERS[self.op](value, self.values[0]) != self.negated
@@ -128,6 +132,10 @@ class Joined:
         if any(guards is None for guards in found):
             return None
         return frozenset(key for guards in found for key in guards or ())
+
+    def plain(self) -> bool:
+        """Whether the guards say all there is to say."""
+        return not self.every and all(part.plain() for part in self.parts)
 
     def _join(self, sets: list[frozenset[str]]) -> frozenset[str]:
         return frozenset.intersection(*sets) if self.every else frozenset().union(*sets)

@@ -29,6 +29,19 @@ _STAND_INS: Final = {
     "binary": "b''",
     "boolean": "true",
 }
+_EQUALITY: Final = frozenset({"=", "==", "!=", "<>"})
+_HEX: Final = frozenset("0123456789abcdefABCDEF")
+_HASH_DIGITS: Final = {
+    "MD5": 32,
+    "SHA-1": 40,
+    "SHA1": 40,
+    "SHA-256": 64,
+    "SHA256": 64,
+    "SHA-512": 128,
+    "SHA512": 128,
+    "SHA3-256": 64,
+    "SHA3-512": 128,
+}
 
 
 class TemplateCache:
@@ -60,6 +73,7 @@ class TemplateCache:
             self._remember(template, verdict=verdict)
         if not verdict:
             raise PatternError("not a STIX 2.1 pattern", template_miss=known is None)
+        _require_hashes(tokens)
         return known is None
 
     def _recall(self, template: str) -> bool | None:
@@ -87,6 +101,17 @@ def template_of(tokens: tuple[Token, ...]) -> str:
             del kept[-2:]
         kept.append(token)
     return " ".join(map(_stand_in, kept))
+
+
+def _require_hashes(tokens: tuple[Token, ...]) -> None:
+    """A hash compared for equality must look like one of its algorithm (STIX 2.1 section 10.6)."""
+    for place, token in enumerate(tokens):
+        if token.text != "hashes" or len(tokens) <= place + 4 or tokens[place + 3].text not in _EQUALITY:
+            continue
+        length = _HASH_DIGITS.get(tokens[place + 2].text.strip("'").upper())
+        digest = tokens[place + 4].text.strip("'")
+        if length is not None and (len(digest) != length or not set(digest) <= _HEX):
+            raise PatternError("a hash in the pattern has the wrong length or is not hexadecimal")
 
 
 def _continues_set(kept: list[Token]) -> bool:
