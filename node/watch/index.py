@@ -126,7 +126,7 @@ class WatchIndex:
         self._limits = limits
         self._protected = protected
         self._entries: dict[Key, _Entry] = {}
-        self._index: dict[IndexKey, dict[Key, _Entry]] = {}
+        self._index: dict[str, dict[Value, dict[Key, _Entry]]] = {}  # path, then value
         self._unindexed: dict[Key, _Entry] = {}
         self._revoked: set[Key] = set()
 
@@ -157,11 +157,8 @@ class WatchIndex:
         if entry is None:
             return
         self._unindexed.pop(key, None)
-        for index_key in entry.indicator.pattern.index_keys or ():
-            bucket = self._index.get(index_key, {})
-            bucket.pop(key, None)
-            if not bucket:
-                self._index.pop(index_key, None)
+        for path, value in entry.indicator.pattern.index_keys or ():
+            self._take_out(path, value, key)
 
     def revoke(self, key: Key) -> None:
         """Stop matching for ever: no version of this object, older or newer, is watched again."""
@@ -200,8 +197,12 @@ class WatchIndex:
         return [self._match(entry, seen, now) for entry in found]
 
     def _candidates(self, facts: Mapping[str, Value]) -> list[_Entry]:
-        index = self._index
-        buckets = [bucket for item in facts.items() if (bucket := index.get(item)) is not None]
+        """Asked by path, so that a fact nobody indexes costs nothing and a big table is touched once."""
+        buckets = [
+            bucket
+            for path, by_value in self._index.items()
+            if (value := facts.get(path)) is not None and (bucket := by_value.get(value)) is not None
+        ]
         if not buckets:
             return list(self._unindexed.values()) if self._unindexed else []
         candidates = dict(self._unindexed)
@@ -261,8 +262,18 @@ class WatchIndex:
         if keys is None:
             self._unindexed[entry.indicator.key] = entry
             return
-        for index_key in keys:
-            self._index.setdefault(index_key, {})[entry.indicator.key] = entry
+        for path, value in keys:
+            self._index.setdefault(path, {}).setdefault(value, {})[entry.indicator.key] = entry
+
+    def _take_out(self, path: str, value: Value, key: Key) -> None:
+        """Leaves no empty bucket behind."""
+        by_value = self._index.get(path, {})
+        bucket = by_value.get(value, {})
+        bucket.pop(key, None)
+        if not bucket:
+            by_value.pop(value, None)
+        if not by_value:
+            self._index.pop(path, None)
 
 
 def subject_of(facts: Mapping[str, Value]) -> IndexKey | None:

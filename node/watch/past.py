@@ -21,8 +21,8 @@ _KINDS: Final = {"vessel:mmsi": "mmsi", "vessel:imo": "imo", "vessel:eni": "eni"
 class Past:
     """The answer for one indicator.
 
-    ``partial``: the visits know identities only, so further conditions of the pattern (a name, a speed) and which
-    of two ships with one identity it was could not be asked.
+    ``partial``: the visits know ships by number only, so further conditions of the pattern (a name, an address) and
+    which of two ships with one number it was could not be asked.
     """
 
     identities: tuple[str, ...]
@@ -35,10 +35,12 @@ def look_back(indicator: WatchedIndicator, visits: VisitStore, since: datetime, 
     identities = identities_of(indicator)
     if not identities:
         return None
+    pattern = indicator.pattern
+    whole = pattern.plain and len(identities) == len(pattern.index_keys or ())
     return Past(
         identities=identities,
         answer=look_back_at(visits, identities, since, until),
-        partial=not indicator.pattern.plain or indicator.discriminators is not None,
+        partial=not whole or indicator.discriminators is not None,
     )
 
 
