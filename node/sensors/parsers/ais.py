@@ -145,7 +145,7 @@ class AisParser:
 
     def _take_part(self, line: ReceivedLine, sentence: Sentence, found: list[Observation]) -> Fate:
         origin = self._origin(line, sentence, first=sentence.fields[2] == b"1")
-        joined = self._assembler.add(origin.station, Part(sentence=sentence, raw=origin.raw), line.received_at)
+        joined = self._assembler.add(origin.assembly, Part(sentence=sentence, raw=origin.raw), line.received_at)
         if isinstance(joined, Fate):
             return joined
         self._wrappers.pop(line.source, None)
