@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 from pydantic import BaseModel
 
+from port2port.settings import load
 from tests.fakes.checkout import PACKAGES, REPOSITORY, pyproject, tracked_texts
 
 if TYPE_CHECKING:
@@ -82,6 +83,12 @@ def test_settings_are_frozen_and_refuse_unknown_keys(module: str, name: str) -> 
     for model in _models(getattr(importlib.import_module(module), name)):
         assert model.model_config.get("frozen"), model
         assert model.model_config.get("extra") == "forbid", model
+
+
+@pytest.mark.parametrize(("module", "name"), _SETTINGS)
+def test_the_example_settings_of_the_images_are_accepted(module: str, name: str) -> None:
+    example = REPOSITORY / "docker" / f"{module.split('.', maxsplit=1)[0]}.toml"
+    load(example, getattr(importlib.import_module(module), name))
 
 
 def test_every_package_is_under_an_exhaustive_layers_contract() -> None:
