@@ -174,6 +174,13 @@ def test_within_slides_over_time():
     assert pattern.evaluate(at[1:4])
 
 
+@pytest.mark.parametrize("test", ["= 1", "IN (1)", ">= 1", "= 'true'"])
+def test_a_boolean_is_no_number(test):
+    # The reference matcher says so for =, but not for IN: there Python's True == 1 shows through.
+    assert not compiled(f"[box:sealed {test}]").evaluate([Seen({"box:sealed": True})])
+    assert compiled("[box:sealed = true]").evaluate([Seen({"box:sealed": True})])
+
+
 # Against the OASIS matcher, on random patterns of the subset and random observations.
 
 NAMES = ["A", "AB", "É", "b"]
@@ -221,7 +228,7 @@ FACTS = st.fixed_dictionaries(
         "vessel:name": st.sampled_from([*NAMES, "A'B"]),
         "vessel:size": st.sampled_from([1, 2, -1, 2.5, 1.0]),
         "box:name": st.sampled_from(NAMES),
-        "box:size": st.sampled_from([1, 2, True]),
+        "box:size": st.sampled_from([1, 2]),
     },
 )
 OBSERVATIONS = st.lists(
@@ -250,7 +257,7 @@ def bundle_of(seen, number):
     return {"type": "bundle", "id": f"bundle--{number}", "objects": [observed, *own]}
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=300, deadline=None)
 @given(patterns(), OBSERVATIONS)
 def test_evaluation_agrees_with_the_reference_matcher(text, observations):
     ours = compiled(text).evaluate(observations)
@@ -336,7 +343,7 @@ def library_accepts(text):
     return True
 
 
-@settings(max_examples=1_500, deadline=None)
+@settings(max_examples=1_000, deadline=None)
 @given(st.lists(PIECES, max_size=14).map(" ".join) | st.lists(PIECES, max_size=14).map("".join) | st.text(max_size=40))
 def test_any_text_compiles_or_raises_a_profile_error_and_agrees_with_the_grammar(text):
     try:
