@@ -1,0 +1,118 @@
+"""The hub's settings: one TOML file, made by ``port2port-hub init`` with a comment at each option.
+
+Whoever can write it decides which keys the hub signs with; the keys' public halves stand in the genesis, so another
+key is noticed by every node at once.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, Field
+
+from port2port.ids import is_federation_name
+from port2port.invitation import is_address
+from port2port.settings import FilePath, Settings
+
+
+def _federation(value: str) -> str:
+    if not is_federation_name(value):
+        raise ValueError("must look like a DNS name, as in ports.example")
+    return value
+
+
+def _address(value: str) -> str:
+    """host:port; port 0 means any free one, for tests and the demo."""
+    if not is_address(value) and not is_address(value.removesuffix(":0") + ":1"):
+        raise ValueError("must be host:port, as in 127.0.0.1:7401")
+    return value
+
+
+def _database(value: str) -> str:
+    if value and not value.startswith(("sqlite:///", "postgresql")):
+        raise ValueError("must begin with sqlite:/// or postgresql://")
+    return value
+
+
+Address = Annotated[str, AfterValidator(_address)]
+HostName = Annotated[str, Field(pattern=r"\A[A-Za-z0-9.:-]{1,253}\Z")]
+
+
+class HubSettings(Settings):
+    """Every option; docs/configuration.md repeats them."""
+
+    federation: Annotated[str, AfterValidator(_federation)] = Field(
+        description="Trust domain of the federation; the same as in the genesis."
+    )
+    listen: Address = Field(default="127.0.0.1:7401", description="Where nodes connect with their certificate.")
+    enrolment_listen: Address = Field(
+        default="127.0.0.1:7402", description="Where nodes enrol and renew, before they have a certificate."
+    )
+    public_address: Address | None = Field(
+        default=None, description="host:port of `listen` as ports reach it; goes into invitations."
+    )
+    public_enrolment_address: Address | None = Field(default=None, description="The same for `enrolment_listen`.")
+    names: tuple[HostName, ...] = Field(
+        default=("localhost", "127.0.0.1"),
+        min_length=1,
+        max_length=20,
+        description="Host names and addresses in the hub's own certificate.",
+    )
+    database: Annotated[str, AfterValidator(_database)] = Field(
+        default="", description="URL; empty means hub.sqlite in `data_dir`, postgresql://... when outgrown."
+    )
+    data_dir: FilePath = Field(default=Path(), description="Where the database and evidence files lie.")
+    ca_key: FilePath = Field(default=Path("ca.key"), description="Private key of the certificate authority.")
+    ca_certificate: FilePath = Field(default=Path("ca.pem"), description="Its root certificate.")
+    log_key: FilePath = Field(default=Path("log.key"), description="Private key that signs checkpoints.")
+    hub_key: FilePath = Field(default=Path("hub.key"), description="Private key that signs receipts 'accepted'.")
+    metrics_listen: Address | None = Field(
+        default=None, description="Where Prometheus may ask; leave it out and nothing listens."
+    )
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
+        default="INFO", description="How much is logged to standard error."
+    )
+    verify_threads: int = Field(
+        default=0, ge=0, le=256, description="Threads that verify signatures; 0 means one for each processor."
+    )
+    stop_grace_s: float = Field(
+        default=5.0, ge=0, le=300, description="Seconds that open streams may go on after a stop was asked for."
+    )
+
+    @property
+    def database_url(self) -> str:
+        """The URL to open."""
+        return self.database or f"sqlite:///{self.data_dir.resolve() / 'hub.sqlite'}"
+
+    @property
+    def key_files(self) -> tuple[Path, ...]:
+        """The private keys the hub reads."""
+        return (self.ca_key, self.log_key, self.hub_key)
+
+
+def split_address(address: str) -> tuple[str, int]:
+    """(host, port) of a checked address; IPv6 hosts keep their brackets."""
+    host, _, port = address.rpartition(":")
+    return host, int(port)
+
+
+def template(federation: str) -> str:
+    """The settings file ``init`` writes: every option with its comment, those at their default commented out."""
+    lines = ["# Settings of the Port 2 Port hub. Paths count from the directory of this file.", ""]
+    for name, field in HubSettings.model_fields.items():
+        lines.append(f"# {field.description}")
+        if name == "federation":
+            lines.append(f'federation = "{federation}"')
+        else:
+            lines.append(f"#{name} = {_toml(field.get_default())}")
+        lines.append("")
+    return "\n".join(lines)
+
+
+def _toml(value: object) -> str:
+    if value is None:
+        return '""'
+    if isinstance(value, tuple):
+        return "[" + ", ".join(map(_toml, value)) + "]"
+    return str(value) if isinstance(value, int | float) else f'"{value}"'
