@@ -2,11 +2,12 @@
 
 RFC 8785 (JCS) restricted to a safe subset in which ``orjson`` with sorted keys produces exactly the same bytes:
 no duplicate keys, no NaN or infinity, no lone surrogates, integers within 2^53, no floats whose spelling
-differs between the two (integral ones, -0.0, exponents), keys in the Basic Multilingual Plane.
+differs between the two (integral ones, -0.0, exponents), keys in the Basic Multilingual Plane, at most 32 levels.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Final
 
@@ -27,12 +28,11 @@ class CanonicalError(MalformedError):
 
 def dumps(value: object) -> bytes:
     """The canonical bytes of a JSON value. Raises CanonicalError for what has none in the safe subset."""
+    _require_safe(value)  # first: orjson would write NaN as null, and a date or a UUID as text
     try:
-        raw = orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
+        return orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
     except (TypeError, ValueError) as error:
         raise CanonicalError("not representable as canonical JSON") from error
-    _require_safe(orjson.loads(raw))
-    return raw
 
 
 def loads(raw: bytes, *, limit: int) -> Json:
@@ -62,8 +62,8 @@ def loads_object(raw: bytes, *, limit: int) -> dict[str, Json]:
     return value
 
 
-def _require_safe(value: Json) -> None:
-    stack: list[tuple[Json, int]] = [(value, 1)]
+def _require_safe(value: object) -> None:
+    stack: list[tuple[object, int]] = [(value, 1)]
     while stack:
         item, depth = stack.pop()
         if isinstance(item, str) or item is None or isinstance(item, bool):
@@ -72,14 +72,16 @@ def _require_safe(value: Json) -> None:
             _require_safe_keys(item)
             _require_depth(depth)
             stack.extend((child, depth + 1) for child in item.values())
-        elif isinstance(item, list):
+        elif isinstance(item, list | tuple):
             _require_depth(depth)
             stack.extend((child, depth + 1) for child in item)
         elif isinstance(item, int):
             if not -SAFE_INTEGER <= item <= SAFE_INTEGER:
                 raise CanonicalError("an integer is beyond 2^53; write it as a string")
-        else:
+        elif isinstance(item, float):
             _require_safe_float(item)
+        else:
+            raise CanonicalError("not a JSON value")
 
 
 def _require_depth(depth: int) -> None:
@@ -87,12 +89,15 @@ def _require_depth(depth: int) -> None:
         raise CanonicalError(f"JSON nested deeper than {LIMITS.json_depth}")
 
 
-def _require_safe_keys(item: Mapping[str, Json]) -> None:
+def _require_safe_keys(item: Mapping[object, object]) -> None:
     for key in item:
+        if not isinstance(key, str):
+            raise CanonicalError("the keys of a JSON object are text")
         if not key.isascii() and max(key) > "\uffff":
             raise CanonicalError("a key lies outside the Basic Multilingual Plane")
 
 
 def _require_safe_float(item: float) -> None:
-    if item == int(item) or not 1e-6 <= abs(item) < 1e16:
+    # ECMAScript writes exponents below 1e-6 and from 1e21, orjson below 1e-5 and from 1e16.
+    if not math.isfinite(item) or item.is_integer() or not 1e-5 <= abs(item) < 1e16:
         raise CanonicalError("a number is spelled differently by different writers; write it as integer or string")
