@@ -119,7 +119,7 @@ def _class_b(message: Message) -> StaticFacts:
 
 
 def _two_parts(message: Message) -> StaticFacts:
-    if message.partno == 0:
+    if message.partno != 1:  # cut off before the part number, pyais takes it for part A
         return StaticFacts(message.mmsi, name=_text(message.shipname))
     return StaticFacts(
         message.mmsi,
