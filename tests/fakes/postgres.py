@@ -30,7 +30,9 @@ from tests.fakes.waiting import wait_until
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-_REMEDY = "install PostgreSQL 15 or newer (Debian: apt-get install postgresql), or set P2P_TEST_PG=postgresql+psycopg://..."
+_REMEDY = (
+    "install PostgreSQL 15 or newer (Debian: apt-get install postgresql), or set P2P_TEST_PG=postgresql+psycopg://..."
+)
 _SUPERUSER = "postgres"
 
 
@@ -222,9 +224,7 @@ def _free_port() -> int:
 
 
 def _children(parent: int) -> list[int]:
-    found = subprocess.run(
-        ["ps", "-o", "pid=", "--ppid", str(parent)], check=False, capture_output=True, text=True
-    )
+    found = subprocess.run(["ps", "-o", "pid=", "--ppid", str(parent)], check=False, capture_output=True, text=True)
     return [int(pid) for pid in found.stdout.split()]
 
 
