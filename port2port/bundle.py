@@ -2,8 +2,8 @@
 
 A bundle holds the entry, every control entry of the log up to its checkpoint, and for each of them the path to
 that checkpoint and the proof that the log its author saw is the beginning of this one. Checking it needs no
-network and no hub. What it cannot show is that no revocation came after its checkpoint: the report says how old
-that is.
+network and no hub. What it cannot show is that no control entry was left out at its end, a late revocation for
+example: the chain of versions has no gap, and the report says which version of the roster it reaches.
 
 Format: canonical JSON {"checkpoint": note, "control": [part...], "entry": part, "type": "p2p-bundle", "v": 1} with
 part = {"envelope": base64, "index": n, "path": [base64...], "received_ms": n, "seen_path": [base64...]}.
@@ -102,8 +102,10 @@ def decode(raw: bytes) -> Bundle:
     if data.keys() != {"checkpoint", "control", "entry", "type", "v"} or data["type"] != "p2p-bundle":
         raise BundleError("this is not a Port 2 Port proof bundle")
     note, control = data["checkpoint"], data["control"]
-    if data["v"] != 1 or not isinstance(note, str) or not isinstance(control, list) or len(control) > _CONTROL_MAX:
-        raise BundleError("a bundle of another version, or with wrong parts")
+    if data["v"] != 1 or data["v"] is True:
+        raise BundleError("a bundle of another version")
+    if not isinstance(note, str) or not isinstance(control, list) or len(control) > _CONTROL_MAX:
+        raise BundleError("a bundle with wrong parts")
     return Bundle(
         entry=_part(data["entry"]),
         control=tuple(_part(item) for item in control),
@@ -163,6 +165,7 @@ class _Judge:
         self._genesis_hash = genesis_hash
         self._head = checkpoint.checkpoint
         self._validate = validate
+        self._last_seq: dict[str, tuple[int, bytes]] = {}
 
     def part(self, part: Part, roster: Roster | None) -> tuple[VerifiedEntry, Roster | None]:
         """The verified entry and the roster after it. Raises RefusedError."""
@@ -178,7 +181,7 @@ class _Judge:
                 roster=roster,
                 index=part.index,
                 received_ms=part.received_ms,
-                last_seq=lambda _key: None,
+                last_seq=self._last_seq.get,
                 root_at=lambda size: self._seen(part, size),
                 validate=self._validate,
                 inclusion=inclusion,
@@ -187,6 +190,7 @@ class _Judge:
             ),
         )
         verify.run(verify.STEPS, work)
+        self._last_seq[work.said.signer] = (work.said.seq, work.digest)
         after = roster
         if work.said.kind == "genesis":
             after = found(self._genesis, work.digest)

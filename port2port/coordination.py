@@ -14,22 +14,22 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Final
 
 from port2port import canonical, keys, merkle, statement, verify
 from port2port import envelope as dsse
-from port2port.authority import BY_COORDINATORS
+from port2port.authority import BY_COORDINATORS, CHAIN_KINDS, COORDINATOR_KINDS
 from port2port.canonical import Json
 from port2port.checkpoint import SignedCheckpoint, log_key, verify_log
 from port2port.envelope import PAYLOAD_TYPE, Signature
 from port2port.errors import ConflictError, MalformedError, PolicyError
 from port2port.genesis import Genesis, from_b64, from_statement, pinned, to_b64
-from port2port.ids import FEDERATION_ISSUER
+from port2port.ids import FEDERATION_ISSUER, is_key_id
 from port2port.keys import Ed25519Key, PublicKey
 from port2port.limits import LIMITS, MIB
-from port2port.roster import Roster, found
+from port2port.roster import Roster, apply, found
 from port2port.statement import LogSeen, Statement
 from port2port.stix.validate import ValidObject
 from port2port.tlp import Tlp
@@ -38,6 +38,7 @@ from port2port.wire import decode_envelope, encode_envelope, encode_signed
 
 CONTROL_LOG_BYTES: Final = 32 * MIB
 PROPOSAL_BYTES: Final = 256 * 1024
+_FAR_MS: Final = 2**47  # when a proposal will be logged is not known yet; only a future revocation could mind
 
 
 class ProposalError(MalformedError):
@@ -48,11 +49,12 @@ class ProposalError(MalformedError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ControlLog:
-    """The coordinators' picture: the roster, and the checkpoint they saw it under."""
+    """The coordinators' picture: the roster, the checkpoint they saw it under, and the last sequence of each key."""
 
     roster: Roster
     seen: LogSeen
     genesis_hash: str
+    last_seq: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,6 +78,7 @@ class Proposal:
 
     def envelope(self) -> bytes:
         """The serialised envelope, whether or not enough have signed."""
+        # Signatures of a file are checked by ``missing`` first.
         return encode_envelope(encode_signed(PAYLOAD_TYPE, self.statement, self.signatures), ())
 
     def encode(self) -> bytes:
@@ -100,14 +103,19 @@ def decode_proposal(raw: bytes) -> Proposal:
     for item in listed:
         if not isinstance(item, dict) or item.keys() != {"key_id", "sig"}:
             raise ProposalError("a signature has key_id and sig")
-        out.append(Signature(key_id=str(item["key_id"]), sig=from_b64(str(item["sig"]))))
+        key_id = str(item["key_id"])
+        if not is_key_id(key_id):
+            raise ProposalError("a key id is 64 hexadecimal digits")
+        out.append(Signature(key_id=key_id, sig=from_b64(str(item["sig"]))))
+    if sorted({item.key_id for item in out}) != [item.key_id for item in out]:
+        raise ProposalError("signatures are sorted by key id and distinct")
     return Proposal(statement=from_b64(body), signatures=tuple(out))
 
 
 def document(raw: bytes, kind: str, fields: set[str], limit: int) -> dict[str, Json]:
     """One of our JSON files: its type, version and fields are checked. Raises ProposalError."""
     data = canonical.loads_object(raw.rstrip(b"\n"), limit=limit)
-    if data.get("type") != kind or data.get("v") != 1 or data.keys() != fields | {"type", "v"}:
+    if data.get("type") != kind or data.get("v") != 1 or data["v"] is True or data.keys() != fields | {"type", "v"}:
         raise ProposalError(f"this is not a {kind} file of version 1", found=str(data.get("type"))[:40])
     return data
 
@@ -155,7 +163,24 @@ def propose(
         "prev": control.roster.prev,
         "version": control.roster.version + 1,
     }
-    return Proposal(statement=_statement(control, kind, body, key=key, seq=seq, issued=issued, new_id=new_id))
+    made = Proposal(statement=_statement(control, kind, body, key=key, seq=seq, issued=issued, new_id=new_id))
+    require_sound(made, control)
+    return made
+
+
+def require_sound(proposal: Proposal, control: ControlLog) -> None:
+    """That a proposal, perhaps by somebody else, is one for coordinators to sign and would apply to this roster.
+
+    Raises PolicyError, RosterError or RosterConflictError.
+    """
+    said = proposal.parsed
+    if said.issuer != FEDERATION_ISSUER or said.kind not in COORDINATOR_KINDS - {"genesis"} or not said.understood:
+        raise PolicyError("this is not a statement that coordinators make")
+    if said.decided_by != BY_COORDINATORS or said.signer not in control.roster.coordinators:
+        raise PolicyError("the proposal does not come from a coordinator")
+    if said.kind in CHAIN_KINDS:
+        digest = dsse.digest_of(proposal.statement)
+        apply(control.roster, said, digest=digest, index=control.seen.size, received_ms=_FAR_MS)
 
 
 def propose_suspension(
@@ -222,7 +247,7 @@ def missing(proposal: Proposal, coordinators: Mapping[str, PublicKey], threshold
             raise PolicyError("the proposal is signed by a key that is no coordinator's")
         keys.verify(known, message, item.sig)
     needed = 1 if proposal.parsed.kind == "suspend" else threshold
-    return max(0, needed - len(proposal.signatures))
+    return max(0, needed - len({item.key_id for item in proposal.signatures}))
 
 
 def read_control_log(raw: bytes, genesis_hash: str) -> ControlLog:
@@ -237,9 +262,13 @@ def read_control_log(raw: bytes, genesis_hash: str) -> ControlLog:
         raise ProposalError("a control log has entries and a checkpoint")
     genesis: Genesis | None = None
     roster: Roster | None = None
+    last_seq: dict[str, int] = {}
+    before = (-1, 0)
     for item in entries:
         work = _control_work(item, genesis, genesis_hash, roster)
+        before = _require_later(before, work.context)
         verify.run(verify.CONTROL_LOG_STEPS, work)
+        last_seq[work.said.signer] = work.said.seq
         if work.said.kind == "genesis":
             genesis = pinned(work.sealed.statement, genesis_hash)
             roster = found(genesis, work.digest)
@@ -248,7 +277,17 @@ def read_control_log(raw: bytes, genesis_hash: str) -> ControlLog:
     if genesis is None or roster is None:
         raise ProposalError("the control log does not begin with the genesis")
     head = verify_log(SignedCheckpoint.parse(note.encode()), log_key(genesis.origin, genesis.log_key))
-    return ControlLog(roster=roster, seen=LogSeen(size=head.size, root=head.root), genesis_hash=genesis_hash)
+    if head.size <= before[0]:
+        raise ProposalError("the control log reaches beyond its checkpoint")
+    seen = LogSeen(size=head.size, root=head.root)
+    return ControlLog(roster=roster, seen=seen, genesis_hash=genesis_hash, last_seq=last_seq)
+
+
+def _require_later(before: tuple[int, int], context: Context) -> tuple[int, int]:
+    """Log order: indices rise, and the hub's time never falls."""
+    if context.index <= before[0] or context.received_ms < before[1]:
+        raise ProposalError("the control log is not in log order")
+    return context.index, context.received_ms
 
 
 def encode_control_log(entries: Sequence[tuple[int, int, bytes]], note: str) -> bytes:
@@ -274,8 +313,8 @@ def _control_work(item: Json, genesis: Genesis | None, genesis_hash: str, roster
     if not isinstance(item, dict) or item.keys() != {"envelope", "index", "received_ms"}:
         raise ProposalError("an entry of the control log lacks a part")
     index, received_ms = item["index"], item["received_ms"]
-    if not isinstance(index, int) or not isinstance(received_ms, int):
-        raise ProposalError("index and received_ms are numbers")
+    if not isinstance(index, int) or not isinstance(received_ms, int) or min(index, received_ms) < 0:
+        raise ProposalError("index and received_ms are numbers from 0")
     raw = from_b64(str(item["envelope"]))
     said = decode_envelope(raw)
     name = pinned(said.statement, genesis_hash).federation if genesis is None else genesis.federation

@@ -15,7 +15,7 @@ from typing import Final, TypeVar
 import sqlalchemy as sa
 from sqlalchemy import event
 from sqlalchemy.engine import Connection, Engine
-from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from port2port.errors import ConfigurationError, UnavailableError
@@ -96,16 +96,19 @@ def _refuse_cancelled_commit(dbapi: object, record: ConnectionPoolEntry) -> None
 
 
 def write(engine: Engine, action: Callable[[Connection], T]) -> T:
-    """Run ``action`` in one writing transaction and return once it is durable. Raises StorageError."""
+    """Run ``action`` in one writing transaction and return once it is durable.
+
+    Raises StorageError; an IntegrityError passes, since what it means is the caller's to say.
+    """
     try:
         with engine.connect().execution_options(**{_WRITES: True}) as connection:
             with connection.begin():
                 result = action(connection)
             _require_replicated(connection)
             return result
-    except (OperationalError, DBAPIError) as error:
-        if isinstance(error, sa.exc.IntegrityError):
-            raise
+    except sa.exc.IntegrityError:
+        raise
+    except (DBAPIError, sa.exc.TimeoutError) as error:
         raise StorageError("the database did not take the transaction") from error
 
 
@@ -119,7 +122,7 @@ def read(engine: Engine, action: Callable[[Connection], T]) -> T:
     try:
         with engine.connect() as connection, connection.begin():
             return action(connection)
-    except DBAPIError as error:
+    except (DBAPIError, sa.exc.TimeoutError) as error:
         raise StorageError("the database did not answer") from error
 
 

@@ -70,7 +70,9 @@ def pinned(statement: bytes, expected_hash: str) -> Genesis:
 
 
 def from_statement(statement: Statement) -> Genesis:
-    """The genesis in a parsed statement. Raises GenesisError. Signatures are not its matter."""
+    """The genesis in a parsed statement. Raises GenesisError, or MalformedError for a key. Signatures are not
+    its matter.
+    """
     if statement.kind != "genesis" or statement.issuer != FEDERATION_ISSUER or statement.log_seen.size != 0:
         raise GenesisError("not a genesis statement")
     body = statement.body
@@ -87,17 +89,22 @@ def from_statement(statement: Statement) -> Genesis:
         raise GenesisError("a coordinator's key must be of class coordinator")
     if not isinstance(threshold, int) or isinstance(threshold, bool) or not 1 <= threshold <= len(coordinators):
         raise GenesisError("the threshold must be between 1 and the number of coordinators")
-    if threshold < 2 and body["demo"] is not True:
+    if not isinstance(body["demo"], bool):
+        raise GenesisError("demo must be true or false")
+    if threshold < 2 and not body["demo"]:
         raise GenesisError("a threshold of one is for the demo only: production wants two organisations")
+    log_key, hub_key = _key32(body, "log_key"), _key32(body, "hub_key")
+    if len({log_key, hub_key, *(key.public for key in coordinators)}) != len(coordinators) + 2:
+        raise GenesisError("one key has one role: log, hub and coordinators need keys of their own")
     return Genesis(
         federation=_federation(body["federation"]),
         origin=_text(body, "origin", 200),
         ca_root=_text(body, "ca_root", 4_000),
-        log_key=_key32(body, "log_key"),
-        hub_key=_key32(body, "hub_key"),
+        log_key=log_key,
+        hub_key=hub_key,
         coordinators=coordinators,
         threshold=threshold,
-        demo=body["demo"] is True,
+        demo=body["demo"],
     )
 
 

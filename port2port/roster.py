@@ -11,11 +11,13 @@ chain, "version": n+1}. The operations are in ``_OPS``. Source: DESIGN of the tr
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Final
 
 from port2port.canonical import Json
+from port2port.clock import to_ms
 from port2port.errors import ConflictError, MalformedError
 from port2port.genesis import Genesis, from_b64
 from port2port.ids import is_locode, is_member_id
@@ -29,6 +31,11 @@ ACTIVE: Final = "active"
 SUSPENDED: Final = "suspended"
 REMOVED: Final = "removed"
 MAX_OPS: Final = 100
+MAX_LOCODES: Final = 32
+_PSEUDONYM: Final = re.compile(r"[A-Za-z0-9_-]{1,40}", re.ASCII)
+_VERSION: Final = re.compile(r"(?:0|[1-9][0-9]{0,3})(?:\.(?:0|[1-9][0-9]{0,3})){2}", re.ASCII)
+_END_MS: Final = 253_402_300_800_000  # the year 10000
+_YEAR_MS: Final = 366 * 24 * 3_600_000
 
 
 class RosterError(MalformedError):
@@ -155,7 +162,7 @@ def require_next(roster: Roster, statement: Statement) -> None:
     body = statement.body
     if body.keys() != {"ops", "prev", "version"}:
         raise RosterError("a roster statement has exactly ops, prev and version")
-    if body["version"] != roster.version + 1 or body["prev"] != roster.prev:
+    if not _is_number(body["version"], roster.version + 1) or body["prev"] != roster.prev:
         raise RosterConflictError(
             f"made for another roster; the next version is {roster.version + 1}", version=roster.version
         )
@@ -169,12 +176,13 @@ def apply(roster: Roster, statement: Statement, *, digest: bytes, index: int, re
     ops = statement.body["ops"]
     if not isinstance(ops, list) or not 1 <= len(ops) <= MAX_OPS:
         raise RosterError(f"a roster statement has 1 to {MAX_OPS} operations")
-    allowed = _ALLOWED[statement.kind]
+    allowed = _ALLOWED.get(statement.kind, frozenset())
     at = _At(index=index, received_ms=received_ms)
     for op in ops:
-        if not isinstance(op, dict) or op.get("op") not in allowed:
+        name = op.get("op") if isinstance(op, dict) else None
+        if not isinstance(op, dict) or not isinstance(name, str) or name not in allowed:
             raise RosterError(f"a {statement.kind} statement cannot carry this operation")
-        roster = _OPS[str(op["op"])](roster, op, at)
+        roster = _OPS[name](roster, op, at)
     return replace(roster, version=roster.version + 1, prev=digest.hex())
 
 
@@ -192,8 +200,9 @@ def _apply_rekey(roster: Roster, statement: Statement, index: int) -> Roster:
     if old is None or old.member != statement.issuer or old.revoked_index is not None:
         raise RosterConflictError("the old key is not a current key of this member")
     public = PublicKey.from_json(body["key"])
-    if public.key_class != old.public.key_class or public.key_id in roster.keys:
-        raise RosterConflictError("a rekey brings a new key of the same class")
+    if public.key_class != old.public.key_class:
+        raise RosterConflictError("a rekey brings a key of the same class")
+    _require_unused(roster, public.public)
     fresh = replace(
         old,
         public=public,
@@ -206,25 +215,25 @@ def _apply_rekey(roster: Roster, statement: Statement, index: int) -> Roster:
 
 def _latest(old: RosterKey, statement: Statement) -> int:
     """A rekey may not stretch validity beyond a year from its own date: no new rights."""
-    year_ms = 366 * 24 * 3_600_000
-    return max(old.not_after_ms, int(statement.issued.timestamp() * 1000) + year_ms)
+    return max(old.not_after_ms, to_ms(statement.issued) + _YEAR_MS)
 
 
 def _add_member(roster: Roster, op: Mapping[str, Json], _at: _At) -> Roster:
     _exactly(op, "kind", "locodes", "member", "name", "organisation", "witness")
     name = _member(op)
-    known = roster.member_table.get(name)
-    if known is not None:
+    if name in roster.member_table or name in roster.affiliates:
         raise RosterConflictError(f"{name} is in the roster already")
-    locodes = op["locodes"]
+    locodes, kind = op["locodes"], op["kind"]
     if not isinstance(locodes, list) or not all(isinstance(code, str) and is_locode(code) for code in locodes):
         raise RosterError("locodes must be UN/LOCODEs")
-    if op["kind"] not in MEMBER_KINDS or not isinstance(op["witness"], bool):
+    if not isinstance(kind, str) or kind not in MEMBER_KINDS or not isinstance(op["witness"], bool):
         raise RosterError("kind or witness has a value it cannot have")
+    if len(set(map(str, locodes))) != len(locodes) or len(locodes) > MAX_LOCODES:
+        raise RosterError(f"at most {MAX_LOCODES} distinct locodes")
     entry = Member(
         id=name,
         name=_text(op, "name", 100),
-        kind=str(op["kind"]),
+        kind=kind,
         locodes=tuple(str(code) for code in locodes),
         witness=op["witness"],
         organisation=_text(op, "organisation", 100),
@@ -257,8 +266,9 @@ def _set_witness_key(roster: Roster, op: Mapping[str, Json], _at: _At) -> Roster
     _exactly(op, "member", "public")
     entry = _known(roster, op)
     public = from_b64(_text(op, "public", 100))
-    if len(public) != 32 or public in roster.witness_table.values():
-        raise RosterError("a witness key is an Ed25519 public key of its own")
+    if len(public) != 32:
+        raise RosterError("a witness key is an Ed25519 public key")
+    _require_unused(roster, public)
     return replace(roster, witness_table={**roster.witness_table, entry.id: public})
 
 
@@ -271,12 +281,13 @@ def _add_key(roster: Roster, op: Mapping[str, Json], at: _At) -> Roster:
         raise RosterError("a member's key is of class machine or officer")
     if (public.key_class == "officer") != (pseudonym is not None):
         raise RosterError("an officer's key has a pseudonym, a machine's has none")
-    if public.key_id in roster.keys or public.key_id in roster.coordinators:
-        raise RosterConflictError("this key is or was in the roster already")
+    if pseudonym is not None and not _PSEUDONYM.fullmatch(_text(op, "pseudonym", 40)):
+        raise RosterError("a pseudonym has 1 to 40 letters, digits, '-' or '_'")
+    _require_unused(roster, public.public)
     key = RosterKey(
         public=public,
         member=entry.id,
-        pseudonym=None if pseudonym is None else _text(op, "pseudonym", 40),
+        pseudonym=None if pseudonym is None else str(pseudonym),
         added_index=at.index,
         not_after_ms=_ms(op, "not_after_ms"),
     )
@@ -304,12 +315,13 @@ def _set_group(roster: Roster, op: Mapping[str, Json], _at: _At) -> Roster:
     name, members, version = op["group"], op["members"], op["version"]
     if not isinstance(name, str) or not is_member_id(name) or not isinstance(members, list):
         raise RosterError("a group has a name and a list of members")
-    if version != (roster.latest_group(name) or 0) + 1 or not isinstance(version, int):
-        raise RosterConflictError(f"the next version of {name} is {(roster.latest_group(name) or 0) + 1}")
+    following = (roster.latest_group(name) or 0) + 1
+    if not _is_number(version, following):
+        raise RosterConflictError(f"the next version of {name} is {following}")
     unknown = [item for item in members if not isinstance(item, str) or item not in roster.member_table]
     if unknown or len(set(map(str, members))) != len(members):
         raise RosterConflictError(f"{name} names a member that is unknown or named twice")
-    return replace(roster, groups={**roster.groups, (name, version): frozenset(map(str, members))})
+    return replace(roster, groups={**roster.groups, (name, following): frozenset(map(str, members))})
 
 
 def _add_affiliate(roster: Roster, op: Mapping[str, Json], _at: _At) -> Roster:
@@ -317,7 +329,10 @@ def _add_affiliate(roster: Roster, op: Mapping[str, Json], _at: _At) -> Roster:
     entry = _known(roster, op)
     name = op["affiliate"]
     if not isinstance(name, str) or not is_member_id(name) or name in roster.member_table:
-        raise RosterError("an affiliate's id is a new name in lower-case words")
+        raise RosterError("an affiliate's id is a name of its own in lower-case words")
+    known = roster.affiliates.get(name)
+    if known is not None and known.member != entry.id:
+        raise RosterConflictError(f"{name} is an affiliate of another member")
     made = Affiliate(id=name, member=entry.id, name=_text(op, "name", 100), ceiling=tlp_of(_text(op, "ceiling", 20)))
     return replace(roster, affiliates={**roster.affiliates, name: made})
 
@@ -328,16 +343,23 @@ def _set_coordinators(roster: Roster, op: Mapping[str, Json], _at: _At) -> Roste
     if not isinstance(raw, list) or not 1 <= len(raw) <= 16:
         raise RosterError("1 to 16 coordinator keys")
     keys = {key.key_id: key for key in map(PublicKey.from_json, raw)}
+    if len(keys) != len(raw):
+        raise RosterError("a coordinator key is named twice")
     low = 1 if roster.genesis.demo else 2
     if not isinstance(threshold, int) or isinstance(threshold, bool) or not low <= threshold <= len(keys):
         raise RosterError(f"the threshold must be between {low} and the number of coordinators")
     if any(key.key_class != "coordinator" for key in keys.values()):
         raise RosterError("a coordinator's key must be of class coordinator")
+    for key in keys.values():
+        if key.key_id not in roster.coordinators:
+            _require_unused(roster, key.public)
     return replace(roster, coordinators=keys, threshold=threshold)
 
 
 def _set_minimum(roster: Roster, op: Mapping[str, Json], _at: _At) -> Roster:
     _exactly(op, "minimum_version")
+    if not _VERSION.fullmatch(_text(op, "minimum_version", 20)):
+        raise RosterError("a version looks like 1.2.3")
     return replace(roster, minimum_version=_text(op, "minimum_version", 20))
 
 
@@ -362,21 +384,36 @@ _ALLOWED: Final[Mapping[str, frozenset[str]]] = {
 }
 
 
+def _require_unused(roster: Roster, public: bytes) -> None:
+    """One key has one role, for ever: a key that any role has or had is not taken again."""
+    taken = {roster.genesis.log_key, roster.genesis.hub_key, *roster.witness_table.values()}
+    taken.update(key.public for key in roster.genesis.coordinators)
+    taken.update(key.public for key in roster.coordinators.values())
+    taken.update(key.public.public for key in roster.keys.values())
+    if public in taken:
+        raise RosterConflictError("this key is or was in the roster already")
+
+
+def _is_number(value: Json, expected: int) -> bool:
+    """Whether it is this very number, and not ``true`` in place of 1."""
+    return not isinstance(value, bool) and value == expected
+
+
 def _exactly(op: Mapping[str, Json], *names: str) -> None:
     if op.keys() != {"op", *names}:
-        raise RosterError(f"{op.get('op')} has exactly {', '.join(names)}")
+        raise RosterError(f"{op['op']} has exactly {', '.join(names)}")
 
 
 def _text(op: Mapping[str, Json], name: str, limit: int) -> str:
     value = op[name]
-    if not isinstance(value, str) or not 0 < len(value) <= limit:
-        raise RosterError(f"{name} must be text of at most {limit} characters")
+    if not isinstance(value, str) or not 0 < len(value) <= limit or not value.isprintable():
+        raise RosterError(f"{name} must be printable text of at most {limit} characters")
     return value
 
 
 def _ms(op: Mapping[str, Json], name: str) -> int:
     value = op[name]
-    if not isinstance(value, int) or isinstance(value, bool) or not 0 < value < 2**48:
+    if not isinstance(value, int) or isinstance(value, bool) or not 0 < value < _END_MS:
         raise RosterError(f"{name} must be milliseconds since 1970")
     return value
 

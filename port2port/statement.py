@@ -125,8 +125,11 @@ class Statement:
 
     @property
     def is_control(self) -> bool:
-        """Whether every member may read it and every node must understand it."""
-        return self.kind in CONTROL_KINDS
+        """Whether every member may read it and every node must understand it.
+
+        What the coordinators issue in a kind unknown here counts as control: a node must not pass over it.
+        """
+        return self.kind in CONTROL_KINDS or (self.issuer == FEDERATION_ISSUER and self.kind not in KIND_NUMBERS)
 
     def refs(self) -> tuple[tuple[str, str], ...]:
         """(issuer, STIX id) of the objects that a sighting, retraction or suspension acts on; see ``_refs``."""
@@ -135,7 +138,7 @@ class Statement:
     @property
     def understood(self) -> bool:
         """Whether this software knows the version, the kind and every critical field."""
-        return self.v == VERSION and self.kind in KIND_NUMBERS and not (set(self.crit) & self.unknown)
+        return self.v == VERSION and self.kind in KIND_NUMBERS and _FIELDS.issuperset(self.crit)
 
 
 def commit(salt: bytes, body: bytes) -> str:
@@ -181,12 +184,12 @@ def decode(raw: bytes) -> Statement:
 
 
 def from_json(data: Mapping[str, Json]) -> Statement:
-    """The statement in parsed JSON. Unknown fields are remembered; those named in ``crit`` make it not understood."""
+    """The statement in parsed JSON. Unknown fields are remembered; any name in ``crit`` that this version does not
+    have makes it not understood. Raises StatementError.
+    """
     missing = _FIELDS - data.keys()
     if missing:
         raise StatementError(f"the statement lacks {', '.join(sorted(missing))}")
-    tlp = _optional_text(data, "tlp", 20)
-    retain = _optional_text(data, "retain_until", 30)
     kind = _text(data, "kind", 40)
     body = _object(data, "body")
     _refs(body.get("refs", []))
@@ -197,16 +200,16 @@ def from_json(data: Mapping[str, Json]) -> Statement:
         signer=_checked(data, "signer", is_key_id),
         seq=_integer(data, "seq", 1, canonical.SAFE_INTEGER),
         id=_checked(data, "id", is_statement_id),
-        issued=from_text(_text(data, "issued", 30)),
+        issued=_moment(data, "issued"),
         log_seen=_log_seen(data["log_seen"]),
         decided_by=_checked(data, "decided_by", _DECIDED.fullmatch),
-        tlp=None if tlp is None else tlp_of(tlp),
+        tlp=_tlp(data),
         groups=_groups(data["groups"]),
         recipients=_recipients(data["recipients"]),
         handling=_one_of(data, "handling", HANDLINGS),
         purpose=_one_of(data, "purpose", PURPOSES.keys()),
         personal_data=_boolean(data, "personal_data"),
-        retain_until=None if retain is None else from_text(retain),
+        retain_until=None if data["retain_until"] is None else _moment(data, "retain_until"),
         context=_context(data),
         realm=_checked(data, "realm", _REALM.fullmatch),
         crit=_crit(data["crit"]),
@@ -260,6 +263,23 @@ def _boolean(data: Mapping[str, Json], name: str) -> bool:
     if not isinstance(value, bool):
         raise StatementError(f"{name} must be true or false")
     return value
+
+
+def _moment(data: Mapping[str, Json], name: str) -> datetime:
+    try:
+        return from_text(_text(data, name, 30))
+    except StatementError:
+        raise
+    except MalformedError as error:
+        raise StatementError(f"{name}: {error.text}") from error
+
+
+def _tlp(data: Mapping[str, Json]) -> Tlp | None:
+    word = _optional_text(data, "tlp", 20)
+    try:
+        return None if word is None else tlp_of(word)
+    except MalformedError as error:
+        raise StatementError(f"tlp: {error.text}") from error
 
 
 def _object(data: Mapping[str, Json], name: str) -> dict[str, Json]:
@@ -339,4 +359,6 @@ def _objects(value: Json) -> tuple[ObjectRef, ...]:
             raise StatementError("a commitment must be 64 hexadecimal digits")
         modified = _optional_text(data, "modified", 40)
         out.append(ObjectRef(id=_checked(data, "id", is_stix_id), modified=modified, commitment=commitment))
+    if len({ref.id for ref in out}) != len(out):
+        raise StatementError("a statement names an object once, in one version")
     return tuple(out)

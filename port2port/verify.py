@@ -5,12 +5,13 @@ a function of its own. What differs is only the context: the roster folded from 
 of earlier sequences and roots, and, for receivers, how inclusion and the checkpoint are shown.
 
  1 SIZE             bounds of docs/protocol.md
- 2 ENCODING         protobuf in its one form, nothing unknown in it
+ 2 ENCODING         protobuf in its one form, nothing unknown in it, at most 8 signatures and 64 objects
  3 PAYLOAD_TYPE     DSSE payloadType
  4 SIGNATURE_LIST   1 to 8, sorted, distinct
  5 STATEMENT_JSON   canonical JSON, no duplicate keys (RFC 8785, safe subset)
  6 STATEMENT_FIELDS every field there and of its type
- 7 UNDERSTOOD       version, kind and critical fields known (a receiver keeps, but never matches, the others)
+ 7 UNDERSTOOD       version, kind and critical fields known (a receiver keeps, but never matches, the others:
+                    for them the steps 12, 13 and 15 to 18 hold back; an unknown control kind stops it)
  8 ISSUER           a current member under the roster before this entry; the pinned genesis at index 0
  9 KEYS             each key in the roster, of the issuer, not revoked, valid
 10 SIGNATURES       every one of them holds (DSSE 1.0.2, RFC 8032, WebAuthn)
@@ -34,7 +35,15 @@ from typing import Final
 
 from port2port import canonical, genesis, keys, merkle, roster, statement
 from port2port import envelope as dsse
-from port2port.authority import CHAIN_KINDS, COORDINATOR_KINDS, Voice, is_machine_only, require_authority
+from port2port.authority import (
+    CHAIN_KINDS,
+    COORDINATOR_KINDS,
+    Voice,
+    find_voice,
+    is_machine_only,
+    require_authority,
+    require_signer,
+)
 from port2port.canonical import Json
 from port2port.clock import to_ms
 from port2port.envelope import SignedEnvelope
@@ -67,6 +76,12 @@ class SealedDeliveryError(PolicyError):
     """RED needs delivery sealed to its recipients' keys."""
 
     code = "RED_REFUSED"
+
+
+class UpgradeNeededError(PolicyError):
+    """A version, kind or critical field that this software does not know; for a control entry, stop and upgrade."""
+
+    code = "UPGRADE_NEEDED"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -147,6 +162,10 @@ class Work:
         return self.context.roster
 
 
+# What these kinds do to an object, only its own issuer may do; a coordinator's suspend is a kind of its own.
+OWN_ONLY: Final = frozenset({"retract", "hold", "reaffirm", "reshare", "erase"})
+
+
 @dataclass(frozen=True, slots=True)
 class Step:
     """A numbered check."""
@@ -192,69 +211,29 @@ def _understood(work: Work) -> None:
     if work.understood:
         return
     if not work.context.keep_unknown or work.said.is_control:
-        raise PolicyError("a version, kind or critical field is unknown here: upgrade")
+        raise UpgradeNeededError("a version, kind or critical field is unknown here: upgrade", kind=work.said.kind)
 
 
 def _issuer(work: Work) -> None:
     said, context = work.said, work.context
     if said.kind == "genesis":
         genesis.pinned(work.sealed.statement, context.genesis_hash)
-        if context.index != 0:
+        if context.index != 0 or context.roster is not None:
             raise PolicyError("a genesis stands at index 0 only")
-    elif said.kind in COORDINATOR_KINDS:
+        return
+    current = work.judged_by.is_member(said.issuer)
+    if said.kind in COORDINATOR_KINDS:
         if said.issuer != FEDERATION_ISSUER:
             raise PolicyError("only the coordinators issue this kind")
-    elif not work.judged_by.is_member(said.issuer):
+    elif not current:
         raise PolicyError("the issuer is not a current member")
 
 
 def _keys(work: Work) -> None:
     for item in work.sealed.signatures:
-        public, voice = _key(work, item.key_id)
+        public, voice = find_voice(work.said, item.key_id, work.context.roster, work.context.received_ms)
         work.public.append(public)
         work.voices.append(voice)
-
-
-def _key(work: Work, key_id: str) -> tuple[PublicKey, Voice]:
-    said = work.said
-    if said.issuer == FEDERATION_ISSUER:
-        known = _coordinators(work).get(key_id)
-        if known is None:
-            raise PolicyError("a signature is by no coordinator")
-        return known, Voice(key_id=key_id, owner=FEDERATION_ISSUER, key_class="coordinator")
-    entry = work.judged_by.keys.get(key_id)
-    if entry is None:
-        return _offered_key(said, key_id)
-    if entry.member != said.issuer:
-        raise PolicyError("a signature is by another member's key")
-    if entry.revoked_index is not None:
-        raise PolicyError("a signature is by a revoked or replaced key")
-    _require_in_time(entry, said, work.context.received_ms)
-    voice = Voice(key_id=key_id, owner=entry.member, key_class=entry.public.key_class, pseudonym=entry.pseudonym)
-    return entry.public, voice
-
-
-def _coordinators(work: Work) -> Mapping[str, PublicKey]:
-    if work.said.kind == "genesis":
-        return {key.key_id: key for key in genesis.from_statement(work.said).coordinators}
-    return work.judged_by.coordinators
-
-
-def _offered_key(said: Statement, key_id: str) -> tuple[PublicKey, Voice]:
-    """A rekey is also signed by the key it brings, which no roster knows yet."""
-    if said.kind == "rekey":
-        offered = PublicKey.from_json(said.body.get("key"))
-        if offered.key_id == key_id:
-            return offered, Voice(key_id=key_id, owner=said.issuer, key_class=offered.key_class)
-    raise PolicyError("a signature is by a key that is not in the roster")
-
-
-def _require_in_time(entry: roster.RosterKey, said: Statement, received_ms: int) -> None:
-    """Valid when logged; or valid when issued and logged after an absence of at most 90 days (flagged late)."""
-    if received_ms <= entry.not_after_ms:
-        return
-    if to_ms(said.issued) > entry.not_after_ms or received_ms > entry.not_after_ms + LIMITS.max_age_ms:
-        raise PolicyError("a signature is by a key that has expired")
 
 
 def _signatures(work: Work) -> None:
@@ -274,9 +253,11 @@ def _sequence(work: Work) -> None:
 
 def _authority(work: Work) -> None:
     said = work.said
+    if not work.understood:
+        require_signer(said, work.voices)
+        return
     threshold = genesis.from_statement(said).threshold if said.kind == "genesis" else work.judged_by.threshold
-    if work.understood:
-        require_authority(said, work.voices, threshold)
+    require_authority(said, work.voices, threshold)
     if said.kind in CHAIN_KINDS or said.kind == "rekey":
         next_roster(work.judged_by, work)
 
@@ -290,11 +271,12 @@ def next_roster(before: Roster, work: Work) -> Roster:
 
 def _audience(work: Work) -> None:
     said = work.said
-    named = bool(said.groups or said.recipients)
-    if said.is_control:
-        if named or said.tlp is not None or said.objects or said.personal_data:
-            raise PolicyError("a control statement has no marking, audience or objects")
+    if not work.understood:
         return
+    if said.is_control:
+        _require_plain(said)
+        return
+    named = bool(said.groups or said.recipients)
     tlp = UNMARKED if said.tlp is None else said.tlp
     if tlp is Tlp.RED:
         raise SealedDeliveryError("TLP:RED is refused: not before sealed delivery exists")
@@ -310,6 +292,12 @@ def _audience(work: Work) -> None:
         raise PolicyError("personal data needs a purpose with a legal basis")
 
 
+def _require_plain(said: Statement) -> None:
+    for_somebody = said.groups or said.recipients or said.tlp is not None
+    if for_somebody or said.objects or said.personal_data or said.realm != "real":
+        raise PolicyError("a control statement has no marking, audience, objects or exercise")
+
+
 def _time(work: Work) -> None:
     said, received_ms = work.said, work.context.received_ms
     issued_ms = to_ms(said.issued)
@@ -323,6 +311,8 @@ def _time(work: Work) -> None:
 
 def _commitments(work: Work) -> None:
     said, objects = work.said, work.sealed.objects
+    if not work.understood:
+        return
     if not objects and said.objects and not work.context.objects_required:
         return
     if len(objects) != len(said.objects):
@@ -333,6 +323,8 @@ def _commitments(work: Work) -> None:
 
 
 def _objects(work: Work) -> None:
+    if not work.understood:
+        return
     for item, ref in zip(work.sealed.objects, work.said.objects, strict=False):
         found = work.context.validate(item.body)
         if (found.id, found.data.get("modified")) != (ref.id, ref.modified):
@@ -342,14 +334,16 @@ def _objects(work: Work) -> None:
 
 def _ownership(work: Work) -> None:
     said = work.said
+    if not work.understood:
+        return
     own = identity_of(work.context.federation, said.issuer)
     for item in work.objects:
         if said.kind != "import" and item.created is not None and item.type != "marking-definition":
             _require_author(item, own)
-    if said.kind == "retract":
-        for issuer, _stix_id in said.refs():
-            if issuer != said.issuer:
-                raise PolicyError("only its own issuer retracts an object")
+    if said.kind in OWN_ONLY and any(issuer != said.issuer for issuer, _stix_id in said.refs()):
+        raise PolicyError(f"a {said.kind} acts on its issuer's own objects only")
+    if said.kind in {"retract", "suspend"} and not said.refs():
+        raise PolicyError(f"a {said.kind} names the objects it acts on")
 
 
 def _require_author(item: ValidObject, own: str) -> None:

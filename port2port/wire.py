@@ -56,6 +56,9 @@ def decode_envelope(raw: bytes) -> SignedEnvelope:
         )
     except (DecodeError, EncodeError, ValueError) as error:
         raise EncodingError("not a serialised envelope") from error
+    # Before anything is built of them: a million empty ones fit an envelope.
+    if len(outer.objects) > LIMITS.objects_per_statement or len(signed.signatures) > LIMITS.signatures_per_envelope:
+        raise errors.TooLargeError("an envelope has at most 64 objects and 8 signatures")
     if not same:
         raise EncodingError("the envelope has unknown fields or is not in its one serialised form")
     return SignedEnvelope(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import getpass
-import json
+import os
 import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -15,11 +15,14 @@ from port2port import canonical, coordination, keys
 from port2port.canonical import Json
 from port2port.clock import Clock, SystemClock, from_text, to_ms
 from port2port.coordination import ControlLog, Proposal, document
-from port2port.errors import ConfigurationError, PolicyError
-from port2port.genesis import from_statement, genesis_hash
-from port2port.keys import Ed25519Key, PublicKey
-from port2port.limits import LIMITS
-from port2port.roster import MEMBER_KINDS, apply
+from port2port.errors import ConfigurationError, MalformedError, PolicyError
+from port2port.genesis import from_statement, genesis_hash, to_b64
+from port2port.ids import is_member_id
+from port2port.join_request import JoinRequest
+from port2port.join_request import decode as decode_join_request
+from port2port.keys import Ed25519Key
+from port2port.roster import MEMBER_KINDS
+from port2port.statement import Statement
 from port2port.tlp import Tlp
 from port2port.tlp import parse as tlp_of
 
@@ -95,32 +98,47 @@ class Desk:
         path = self.directory / "coordinator.json"
         if not path.exists():
             return {"genesis": None, "seq": 0}
-        data = json.loads(path.read_bytes())
-        if not isinstance(data, dict) or data.keys() != {"genesis", "seq"}:
+        try:
+            data = canonical.loads_object(_read(path), limit=coordination.PROPOSAL_BYTES)
+        except MalformedError as error:
+            raise ConfigurationError(f"{path.name} is damaged") from error
+        if data.keys() != {"genesis", "seq"}:
             raise ConfigurationError(f"{path.name} is damaged")
         return data
 
     def remember(self, **changes: Json) -> None:
-        """Write the memory anew, whole or not at all."""
+        """Write the memory anew, whole or not at all, durable before it returns."""
         draft = self.directory / ".coordinator.json"
-        draft.write_bytes(canonical.dumps({**self.memory(), **changes}))
+        with draft.open("wb") as file:
+            file.write(canonical.dumps({**self.memory(), **changes}))
+            file.flush()
+            os.fsync(file.fileno())
         draft.replace(self.directory / "coordinator.json")
 
-    def next_seq(self) -> int:
-        """The next sequence number of this key; it is used up even if the proposal is thrown away."""
+    def next_seq(self, control: ControlLog | None = None) -> int:
+        """The next sequence number of this key; it is used up even if the proposal is thrown away.
+
+        The control log is asked too, so that a directory restored from a copy does not use a number twice.
+        """
         last = self.memory()["seq"]
         if not isinstance(last, int):
             raise ConfigurationError("coordinator.json is damaged")
-        self.remember(seq=last + 1)
-        return last + 1
+        logged = 0 if control is None else control.last_seq.get(self.key.key_id, 0)
+        following = max(last, logged) + 1
+        self.remember(seq=following)
+        return following
 
 
-def run(args: argparse.Namespace) -> int:
+def run(args: argparse.Namespace, clock: Clock | None = None) -> int:
     """Carry out one action. Returns the exit code; raises Port2PortError for what cannot be done."""
-    return _ACTIONS[args.action](args, SystemClock())
+    return _ACTIONS[args.action](args, clock or SystemClock())
 
 
 def _init(args: argparse.Namespace, _clock: Clock) -> int:
+    if not is_member_id(args.name):
+        raise ConfigurationError("the name of a coordinator is lower-case letters and digits in words joined by '-'")
+    if list(args.dir.glob(f"*{KEY_SUFFIX}")):
+        raise ConfigurationError(f"{args.dir} holds a coordinator key already; one directory, one coordinator")
     args.dir.mkdir(parents=True, exist_ok=True, mode=0o700)
     key = keys.generate()
     keys.save(key, args.dir / f"{args.name}{KEY_SUFFIX}", _new_passphrase(args))
@@ -140,66 +158,66 @@ def _approve(args: argparse.Namespace, clock: Clock) -> int:
         if not isinstance(body, dict):
             raise ConfigurationError(f"{args.file.name} has no genesis in it")
         made = coordination.propose_genesis(body, key=desk.key, issued=clock.now(), new_id=uuid.uuid4())
+        desk.remember(seq=made.parsed.seq)
         return _sign_and_write(args, desk, made, None)
     if kind == "proposal":
         made = coordination.decode_proposal(raw)
-        return _sign_and_write(args, desk, made, None if made.parsed.kind == "genesis" else _log(args, desk))
+        if made.parsed.kind == "genesis":
+            return _sign_and_write(args, desk, made, None)
+        control = _log(args, desk)
+        coordination.require_sound(made, control)
+        return _sign_and_write(args, desk, made, control)
     control = _log(args, desk)
-    ops = _join_ops(args, document(raw, "join-request", _JOIN_FIELDS, LIMITS.invitation_bytes), control, clock)
-    return _decide(args, desk, control, "roster", ops)
-
-
-_JOIN_FIELDS: Final = {"federation", "fingerprint", "keys", "member", "node", "requested", "witness_key"}
+    ops = _join_ops(args, decode_join_request(raw), control, clock)
+    return _decide(args, desk, control, "roster", ops=ops, clock=clock)
 
 
 def _join_ops(
-    args: argparse.Namespace, request: Mapping[str, Json], control: ControlLog, clock: Clock
+    args: argparse.Namespace, request: JoinRequest, control: ControlLog, clock: Clock
 ) -> list[dict[str, Json]]:
-    member, now_ms = request["member"], to_ms(clock.now())
-    offered = request["keys"]
-    if request["federation"] != control.roster.genesis.federation or not isinstance(offered, list):
-        raise PolicyError("the join request is for another federation, or has no keys")
-    print(f"join request of {member}, node {request['node']}")
-    print(f"  fingerprint  {request['fingerprint']}   <- compare by telephone with what the node shows")
+    """What the request asks of the roster. ``decode`` recomputed the fingerprint from the very keys approved here."""
+    member, now_ms = request.member, to_ms(clock.now())
+    if request.federation != control.roster.genesis.federation:
+        raise PolicyError("the join request is for another federation")
+    print(f"join request of {member}, node {request.node}")
+    print(f"  fingerprint  {request.fingerprint}   <- compare by telephone with what the node shows")
     ops: list[dict[str, Json]] = []
     if member not in control.roster.member_table:
-        name = args.name or str(member)
-        ops.append(
-            {
-                "op": "add-member",
-                "member": member,
-                "name": name,
-                "kind": args.kind,
-                "locodes": args.locode,
-                "organisation": args.organisation or name,
-                "witness": not args.no_witness,
-            }
-        )
-    for item in offered:
-        if not isinstance(item, dict):
-            raise PolicyError("a key of the join request is damaged")
-        public = PublicKey.from_json({key: value for key, value in item.items() if key != "pseudonym"})
-        days = OFFICER_KEY_DAYS if public.key_class == "officer" else MACHINE_KEY_DAYS
+        ops.append(_new_member(args, member))
+    for item in request.keys:
+        days = OFFICER_KEY_DAYS if item.public.key_class == "officer" else MACHINE_KEY_DAYS
         ops.append(
             {
                 "op": "add-key",
                 "member": member,
-                "key": public.to_json(),
-                "pseudonym": item.get("pseudonym"),
+                "key": item.public.to_json(),
+                "pseudonym": item.pseudonym,
                 "not_after_ms": now_ms + days * _DAY_MS,
             }
         )
-    ops.append({"op": "set-witness-key", "member": member, "public": request["witness_key"]})
+    ops.append({"op": "set-witness-key", "member": member, "public": to_b64(request.witness_key)})
     return ops
 
 
-def _revoke(args: argparse.Namespace, _clock: Clock) -> int:
+def _new_member(args: argparse.Namespace, member: str) -> dict[str, Json]:
+    name = args.name or member
+    return {
+        "op": "add-member",
+        "member": member,
+        "name": name,
+        "kind": args.kind,
+        "locodes": args.locode,
+        "organisation": args.organisation or name,
+        "witness": not args.no_witness,
+    }
+
+
+def _revoke(args: argparse.Namespace, clock: Clock) -> int:
     desk = _desk(args)
     control = _log(args, desk)
     if args.member:
-        return _decide(
-            args, desk, control, "roster", [{"op": "remove-member", "member": args.member, "reason": args.reason}]
-        )
+        ops: list[dict[str, Json]] = [{"op": "remove-member", "member": args.member, "reason": args.reason}]
+        return _decide(args, desk, control, "roster", ops=ops, clock=clock)
     since = None if args.since is None else to_ms(from_text(args.since))
     op: dict[str, Json] = {
         "op": "revoke-key",
@@ -207,10 +225,10 @@ def _revoke(args: argparse.Namespace, _clock: Clock) -> int:
         "reason": args.reason,
         "invalid_since_ms": since,
     }
-    return _decide(args, desk, control, "revoke-key", [op])
+    return _decide(args, desk, control, "revoke-key", ops=[op], clock=clock)
 
 
-def _group(args: argparse.Namespace, _clock: Clock) -> int:
+def _group(args: argparse.Namespace, clock: Clock) -> int:
     desk = _desk(args)
     control = _log(args, desk)
     version = (control.roster.latest_group(args.group) or 0) + 1
@@ -220,7 +238,7 @@ def _group(args: argparse.Namespace, _clock: Clock) -> int:
         "members": sorted(set(args.members)),
         "version": version,
     }
-    return _decide(args, desk, control, "group", [op])
+    return _decide(args, desk, control, "group", ops=[op], clock=clock)
 
 
 def _suspend(args: argparse.Namespace, clock: Clock) -> int:
@@ -230,7 +248,10 @@ def _suspend(args: argparse.Namespace, clock: Clock) -> int:
         raise ConfigurationError("say either --member or --object")
     if args.member is not None:
         op = "reinstate-member" if args.lift else "suspend-member"
-        return _decide(args, desk, control, "roster", [{"op": op, "member": args.member, "reason": args.reason}])
+        ops: list[dict[str, Json]] = [{"op": op, "member": args.member, "reason": args.reason}]
+        return _decide(args, desk, control, "roster", ops=ops, clock=clock)
+    if args.lift:
+        raise ConfigurationError("--lift reinstates a member; it is not for objects")
     tlp = tlp_of(args.tlp)
     groups = tuple(sorted((name, control.roster.latest_group(name) or 0) for name in args.group))
     made = coordination.propose_suspension(
@@ -241,49 +262,63 @@ def _suspend(args: argparse.Namespace, clock: Clock) -> int:
         tlp=Tlp.AMBER if groups and tlp in {Tlp.CLEAR, Tlp.GREEN} else tlp,
         groups=groups,
         key=desk.key,
-        seq=desk.next_seq(),
+        seq=desk.next_seq(control),
         issued=clock.now(),
         new_id=uuid.uuid4(),
     )
     return _sign_and_write(args, desk, made, control)
 
 
-def _decide(args: argparse.Namespace, desk: Desk, control: ControlLog, kind: str, ops: list[dict[str, Json]]) -> int:
+def _decide(
+    args: argparse.Namespace, desk: Desk, control: ControlLog, kind: str, *, ops: list[dict[str, Json]], clock: Clock
+) -> int:
     made = coordination.propose(
         control,
         kind,
         ops,
         key=desk.key,
-        seq=desk.next_seq(),
-        issued=SystemClock().now(),
+        seq=desk.next_seq(control),
+        issued=clock.now(),
         new_id=uuid.uuid4(),
     )
-    apply(control.roster, made.parsed, digest=b"\0" * 32, index=control.seen.size, received_ms=2**47)
     return _sign_and_write(args, desk, made, control)
 
 
 def _sign_and_write(args: argparse.Namespace, desk: Desk, made: Proposal, control: ControlLog | None) -> int:
     said = made.parsed
-    print(f"this {said.kind} statement would:")
+    marking = "" if said.tlp is None else f", {said.tlp.label} to {_audience(said)}"
+    print(f"this {said.kind} statement{marking} would:")
     for line in describe(said.body):
         print(f"  {line}")
-    if not args.yes and input("sign it? type yes: ").strip() != "yes":
+    if not args.yes and not _confirmed():
         print("not signed")
         return 1
     signed = made.signed_by(desk.key)
     if control is None:
         genesis = from_statement(said)
         needed = coordination.missing(signed, {key.key_id: key for key in genesis.coordinators}, genesis.threshold)
+        _require_same_federation(desk, genesis_hash(signed.statement))
         desk.remember(genesis=genesis_hash(signed.statement))
         print(f"genesis hash {genesis_hash(signed.statement)}")
     else:
         needed = coordination.missing(signed, control.roster.coordinators, control.roster.threshold)
-    args.out.write_bytes(signed.encode() + b"\n" if needed else signed.envelope())
+    _write(args.out, signed.encode() + b"\n" if needed else signed.envelope())
     if needed:
         print(f"signed; {needed} more coordinator(s) must approve {args.out}")
     else:
         print(f"complete; on the hub: port2port-hub admit {args.out}")
     return 0
+
+
+def _confirmed() -> bool:
+    try:
+        return input("sign it? type yes: ").strip() == "yes"
+    except EOFError:
+        return False
+
+
+def _audience(said: Statement) -> str:
+    return ", ".join(f"{name}@{version}" for name, version in said.groups) or "all whom the marking allows"
 
 
 def describe(body: Mapping[str, Json]) -> list[str]:
@@ -303,7 +338,9 @@ def _short(value: Json) -> str:
         return f"{value.get('key_class')} {str(value['key_id'])[:16]}"
     if isinstance(value, list):
         return "[" + ", ".join(_short(item) for item in value) + "]"
-    return str(value)
+    # What somebody else wrote must not steer the terminal of the one who is about to sign it.
+    text = str(value)
+    return text if text.isprintable() else ascii(text)
 
 
 def _desk(args: argparse.Namespace) -> Desk:
@@ -315,11 +352,24 @@ def _desk(args: argparse.Namespace) -> Desk:
 
 def _log(args: argparse.Namespace, desk: Desk) -> ControlLog:
     pinned = args.genesis or desk.memory()["genesis"]
+    _require_same_federation(desk, pinned)
     if not isinstance(pinned, str) or args.control_log is None:
         raise ConfigurationError("give --control-log, and --genesis the first time")
     control = coordination.read_control_log(_read(args.control_log, coordination.CONTROL_LOG_BYTES), pinned)
     desk.remember(genesis=pinned)
     return control
+
+
+def _require_same_federation(desk: Desk, pinned: Json) -> None:
+    if desk.memory()["genesis"] not in {None, pinned}:
+        raise ConfigurationError("this directory belongs to a federation with another genesis hash")
+
+
+def _write(path: Path, content: bytes) -> None:
+    try:
+        path.write_bytes(content)
+    except OSError as error:
+        raise ConfigurationError(f"cannot write {path}: {error.strerror}") from error
 
 
 def _read(path: Path, limit: int = coordination.PROPOSAL_BYTES) -> bytes:

@@ -10,6 +10,7 @@ from port2port import bundle
 from port2port.bundle import Report
 from port2port.clock import from_ms, to_text
 from port2port.errors import ConfigurationError, Port2PortError
+from port2port.ids import is_key_id
 from port2port.patterns import TemplateCache
 from port2port.stix.validate import StixValidator
 from port2port.verify import RefusedError
@@ -21,16 +22,23 @@ INVALID: Final = 1
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Hang ``verify`` into the command line."""
     parser = subparsers.add_parser(
-        "verify", help="check a proof bundle offline", description="Exit code: 0 valid when logged, 1 not valid."
+        "verify",
+        help="check a proof bundle offline",
+        description="Exit code: 0 valid when logged, 1 not valid, 2 nothing to judge.",
     )
-    parser.add_argument("file", type=Path, help="bundle (.p2p-bundle) or a port's evidence ZIP's statement")
+    parser.add_argument("file", type=Path, help="proof bundle (.p2p-bundle)")
     parser.add_argument("--genesis", required=True, help="hash of the genesis you trust (64 hexadecimal digits)")
 
 
 def run(args: argparse.Namespace) -> int:
-    """Print the report; the exit code says whether the entry was valid when it was logged."""
+    """Print the report; the exit code says whether the entry was valid when it was logged.
+
+    Raises ConfigurationError where there is nothing to judge: no such file, no such hash.
+    """
+    raw = read_limited(args.file, bundle.BUNDLE_BYTES)
+    if not is_key_id(args.genesis):
+        raise ConfigurationError("a genesis hash has 64 hexadecimal digits in lower case")
     try:
-        raw = read_limited(args.file, bundle.BUNDLE_BYTES)
         report = bundle.check(raw, args.genesis, StixValidator(TemplateCache()).validate)
     except RefusedError as error:
         print(f"NOT VALID: step {error.number} {error.name}: {error.text}")
