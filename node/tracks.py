@@ -27,6 +27,36 @@ class Track:
     reports: int
 
 
+@dataclass(slots=True)
+class _Entry:
+    position: AisPosition | None
+    static: AisStatic | None
+    first_seen: datetime
+    last_seen: datetime
+    reports: int = 0
+
+    def take(self, seen: Observation) -> None:
+        self.reports += 1
+        if seen.observed_at > self.last_seen:
+            self.last_seen = seen.observed_at
+        elif seen.observed_at < self.first_seen:
+            self.first_seen = seen.observed_at
+        if isinstance(seen, AisStatic):
+            self.static = seen if self.static is None else merged(self.static, seen)
+        elif self.position is None or seen.observed_at >= self.position.observed_at:
+            self.position = seen
+
+    def track(self, mmsi: int) -> Track:
+        return Track(
+            mmsi=mmsi,
+            position=self.position,
+            static=self.static,
+            first_seen=self.first_seen,
+            last_seen=self.last_seen,
+            reports=self.reports,
+        )
+
+
 class Tracks:
     """One track per MMSI. A ship whose number is cloned flickers here; telling its copies apart is a detector's work.
 
@@ -35,64 +65,41 @@ class Tracks:
 
     def __init__(self, *, limit: int = TRACKS) -> None:
         self._limit = limit
-        self._tracks: OrderedDict[int, Track] = OrderedDict()
+        self._entries: OrderedDict[int, _Entry] = OrderedDict()
 
     def __len__(self) -> int:
-        return len(self._tracks)
+        return len(self._entries)
 
     def __iter__(self) -> Iterator[Track]:
-        return iter(tuple(self._tracks.values()))
+        return iter([entry.track(mmsi) for mmsi, entry in self._entries.items()])
 
     def get(self, mmsi: int) -> Track | None:
         """The track of this number, if it is known."""
-        return self._tracks.get(mmsi)
+        entry = self._entries.get(mmsi)
+        return None if entry is None else entry.track(mmsi)
 
     def fold(self, observations: Iterable[Observation]) -> set[int]:
         """Take a batch in; the numbers whose track changed. Older positions than the one held only count."""
         changed = set()
         for seen in observations:
-            track = self._tracks.get(seen.mmsi)
-            self._tracks[seen.mmsi] = _started(seen) if track is None else _advanced(track, seen)
-            self._tracks.move_to_end(seen.mmsi)
+            entry = self._entries.get(seen.mmsi)
+            if entry is None:
+                at = seen.observed_at
+                entry = self._entries[seen.mmsi] = _Entry(position=None, static=None, first_seen=at, last_seen=at)
+            entry.take(seen)
+            self._entries.move_to_end(seen.mmsi)
             changed.add(seen.mmsi)
-            if len(self._tracks) > self._limit:
-                forgotten, _ = self._tracks.popitem(last=False)
+            if len(self._entries) > self._limit:
+                forgotten, _ = self._entries.popitem(last=False)
                 changed.discard(forgotten)
         return changed
 
     def expire(self, before: datetime) -> list[int]:
         """Forget the ships last heard before this time, and name them."""
-        stale = [mmsi for mmsi, track in self._tracks.items() if track.last_seen < before]
+        stale = [mmsi for mmsi, entry in self._entries.items() if entry.last_seen < before]
         for mmsi in stale:
-            del self._tracks[mmsi]
+            del self._entries[mmsi]
         return stale
-
-
-def _started(seen: Observation) -> Track:
-    return Track(
-        mmsi=seen.mmsi,
-        position=seen if isinstance(seen, AisPosition) else None,
-        static=seen if isinstance(seen, AisStatic) else None,
-        first_seen=seen.observed_at,
-        last_seen=seen.observed_at,
-        reports=1,
-    )
-
-
-def _advanced(track: Track, seen: Observation) -> Track:
-    position, static = track.position, track.static
-    if isinstance(seen, AisStatic):
-        static = seen if static is None else merged(static, seen)
-    elif position is None or seen.observed_at >= position.observed_at:
-        position = seen
-    return Track(
-        mmsi=track.mmsi,
-        position=position,
-        static=static,
-        first_seen=min(track.first_seen, seen.observed_at),
-        last_seen=max(track.last_seen, seen.observed_at),
-        reports=track.reports + 1,
-    )
 
 
 def merged(older: AisStatic, newer: AisStatic) -> AisStatic:

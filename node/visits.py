@@ -20,6 +20,7 @@ from node.observations import (
     imo_identity,
     mmsi_identity,
 )
+from port2port.clock import EPOCH
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Sequence
@@ -146,13 +147,22 @@ def hour_of(moment: datetime) -> datetime:
     return moment.astimezone(UTC).replace(minute=0, second=0, microsecond=0)
 
 
+@dataclass(slots=True)
+class _Part:
+    first_seen: datetime
+    last_seen: datetime
+    station: str
+    count: int = 0
+
+
 class VisitFold:
     """Collects parts of visits between two writes to the store. ``drain`` hands them over and starts anew."""
 
     def __init__(self) -> None:
-        self._visits: dict[tuple[str, datetime, str], Visit] = {}
-        self._coverage: dict[tuple[str, datetime, str], Coverage] = {}
+        self._parts: dict[tuple[int, datetime, str], _Part] = {}
+        self._minutes: dict[tuple[str, datetime, str], int] = {}
         self._other_names: dict[int, tuple[str, ...]] = {}
+        self._hour = EPOCH
 
     def fold(self, batch: Sequence[Observation], places: Places) -> None:
         """Take a batch in. A position counts for the most specific place it lies in, and for the other numbers
@@ -162,14 +172,34 @@ class VisitFold:
             if isinstance(seen, AisStatic):
                 self._learn(seen)
         located = places.locate([seen.position for seen in positions])
-        for seen, hits in zip(positions, located, strict=True):
-            self._count(seen, hits[0].id if hits else ELSEWHERE)
+        for position, hits in zip(positions, located, strict=True):
+            self._count(position, hits[0].id if hits else ELSEWHERE)
 
     def drain(self) -> tuple[list[Visit], list[Coverage]]:
         """All parts since the last drain."""
-        drained = list(self._visits.values()), list(self._coverage.values())
-        self._visits, self._coverage = {}, {}
-        return drained
+        visits = [
+            Visit(
+                identity=identity,
+                hour=hour,
+                place=place,
+                first_seen=part.first_seen,
+                last_seen=part.last_seen,
+                count=part.count,
+                station=part.station,
+            )
+            for (mmsi, hour, place), part in self._parts.items()
+            for identity in (mmsi_identity(mmsi), *self._other_names.get(mmsi, ()))
+        ]
+        anywhere: dict[tuple[str, datetime, str], int] = {}
+        for (station, hour, _), minutes in self._minutes.items():
+            key = (station, hour, ANYWHERE)
+            anywhere[key] = anywhere.get(key, 0) | minutes
+        coverage = [
+            Coverage(station=station, hour=hour, place=place, minutes=minutes)
+            for (station, hour, place), minutes in (*self._minutes.items(), *anywhere.items())
+        ]
+        self._parts, self._minutes = {}, {}
+        return visits, coverage
 
     def _learn(self, seen: AisStatic) -> None:
         names = [imo_identity(seen.imo)] if seen.imo is not None else []
@@ -185,39 +215,19 @@ class VisitFold:
 
     def _count(self, seen: AisPosition, place: str) -> None:
         at = seen.observed_at
-        hour = hour_of(at)
-        for identity in (mmsi_identity(seen.mmsi), *self._other_names.get(seen.mmsi, ())):
-            key = (identity, hour, place)
-            known = self._visits.get(key)
-            if known is None:
-                self._visits[key] = Visit(
-                    identity=identity,
-                    hour=hour,
-                    place=place,
-                    first_seen=at,
-                    last_seen=at,
-                    count=1,
-                    station=seen.station,
-                )
-            else:
-                self._visits[key] = Visit(
-                    identity=identity,
-                    hour=hour,
-                    place=place,
-                    first_seen=min(known.first_seen, at),
-                    last_seen=max(known.last_seen, at),
-                    count=known.count + 1,
-                    station=seen.station if at < known.first_seen else known.station,
-                )
-        self._cover(seen.station, hour, place, 1 << at.minute)
-
-    def _cover(self, station: str, hour: datetime, place: str, minute: int) -> None:
-        for named in (place, ANYWHERE):
-            key = (station, hour, named)
-            known = self._coverage.get(key)
-            if known is None or not known.minutes & minute:
-                minutes = minute if known is None else known.minutes | minute
-                self._coverage[key] = Coverage(station=station, hour=hour, place=named, minutes=minutes)
+        if not self._hour <= at < self._hour + HOUR:
+            self._hour = hour_of(at)
+        key = (seen.mmsi, self._hour, place)
+        part = self._parts.get(key)
+        if part is None:
+            part = self._parts[key] = _Part(first_seen=at, last_seen=at, station=seen.station)
+        elif at < part.first_seen:
+            part.first_seen, part.station = at, seen.station
+        elif at > part.last_seen:
+            part.last_seen = at
+        part.count += 1
+        heard = (seen.station, self._hour, place)
+        self._minutes[heard] = self._minutes.get(heard, 0) | 1 << at.minute
 
 
 class Verdict(StrEnum):

@@ -31,9 +31,11 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from node.detectors.base import Scene
+    from port2port.geo import Position
 
 HIGH_SPEED_CRAFT: Final = range(40, 50)  # ITU-R M.1371 table 53
 BASE_CONFIDENCE: Final = 75
+NEAR_DEG: Final = 0.005  # below the kilometre that every report may be off
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,14 +128,9 @@ class IdentityClone:
         return number
 
     def _join(self, number: _Number, seen: AisPosition) -> _Track:
-        reached = [
-            (haversine_m(track.last.position, seen.position), index)
-            for index, track in enumerate(number.tracks)
-            if could_reach(track.last.position, track.last.observed_at, seen, speed_kn=number.speed_kn)
-        ]
-        if not reached:
+        track = self._nearest_reached(number, seen)
+        if track is None:
             return self._begin(number, seen)
-        track = number.tracks[min(reached)[1]]
         track.count += 1
         track.first = min(track.first, seen.observed_at)
         track.times.append(seen.observed_at)
@@ -142,6 +139,16 @@ class IdentityClone:
         if seen.observed_at >= track.last.observed_at:
             track.last = seen
         return track
+
+    def _nearest_reached(self, number: _Number, seen: AisPosition) -> _Track | None:
+        if len(number.tracks) == 1 and _is_near(number.tracks[0].last.position, seen.position):
+            return number.tracks[0]
+        reached = [
+            (haversine_m(track.last.position, seen.position), index)
+            for index, track in enumerate(number.tracks)
+            if could_reach(track.last.position, track.last.observed_at, seen, speed_kn=number.speed_kn)
+        ]
+        return number.tracks[min(reached)[1]] if reached else None
 
     def _begin(self, number: _Number, seen: AisPosition) -> _Track:
         settings = self._settings
@@ -217,6 +224,14 @@ class IdentityClone:
             "reports_newer": Measure(value=newer.count, unit="reports", limit=settings.confirm_newer),
             "reports_older_since": Measure(value=between, unit="reports", limit=settings.confirm_older),
         }
+
+
+def _is_near(one: Position, other: Position) -> bool:
+    """Within 800 m at any latitude, told without trigonometry: nearly every report of nearly every ship is."""
+    return (
+        abs(one.latitude_deg - other.latitude_deg) < NEAR_DEG
+        and abs(one.longitude_deg - other.longitude_deg) < NEAR_DEG
+    )
 
 
 def _track_that_said(tracks: list[_Track], seen: AisStatic) -> _Track | None:

@@ -10,19 +10,21 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final, NamedTuple, TypeVar
 
+from pyais.bit_vector import bit_vector
 from pyais.exceptions import AISBaseException
-from pyais.messages import AISSentence
+from pyais.messages import MSG_CLASS
 
-from node.observations import AisPosition, AisStatic, Observation, SourceClass
+from node.observations import Observation, SourceClass
 from node.sensors.parsers.assembler import Assembler, Part
 from node.sensors.parsers.messages import (
     INLAND,
     POSITION_TYPES,
     STATIC_TYPES,
-    PositionFacts,
+    Origin,
     StaticFacts,
-    position_facts,
+    position_of,
     static_facts,
+    static_of,
 )
 from node.sensors.parsers.nmea import Fate, Framer, Sentence, Wrapper
 
@@ -36,7 +38,7 @@ _Key = TypeVar("_Key")
 _Value = TypeVar("_Value")
 
 DUPLICATE_WINDOW: Final = timedelta(seconds=30)
-DUPLICATES_PER_WINDOW: Final = 200_000
+DUPLICATES_PER_WINDOW: Final = 100_000
 STATICS_REMEMBERED: Final = 8192
 SOURCES: Final = 1024
 GROUPS: Final = 1024
@@ -44,6 +46,7 @@ _BINARY_BROADCAST: Final = 8
 _SIX_BITS: Final = {code: (code - 48 if code < 96 else code - 56) for code in (*range(48, 88), *range(96, 120))}
 _TYPE_OF: Final[list[int]] = [_SIX_BITS.get(code, -1) for code in range(256)]
 _WANTED: Final[frozenset[int]] = POSITION_TYPES | STATIC_TYPES | {_BINARY_BROADCAST}
+_WITH_STATICS: Final[frozenset[int]] = STATIC_TYPES | {_BINARY_BROADCAST}
 # What pyais 3.3 raises for payloads it cannot read: its own tree, and ValueError from enums and conversions.
 _REFUSALS: Final = (AISBaseException, ValueError)
 
@@ -72,16 +75,6 @@ class _Names(NamedTuple):
     assembly: str
     station: str
     source_class: SourceClass
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Origin:
-    assembly: str  # connection and station: parts of messages never cross from one to another
-    station: str  # source and station, the same after a reconnect
-    observed_at: datetime
-    received_at: datetime
-    source_class: SourceClass
-    raw: tuple[bytes, ...]
 
 
 class AisParser:
@@ -116,12 +109,16 @@ class AisParser:
     def parse(self, lines: Iterable[ReceivedLine]) -> list[Observation]:
         """The observations of a batch, in order. Never raises, whatever the bytes."""
         found: list[Observation] = []
+        fates, taken, observed = self._fates, 0, Fate.OBSERVED
         for line in lines:
-            before = len(found)
             fate = self._take(line, found)
-            self._lines += 1
-            self._fates[fate] += 1
-            self._observations += len(found) - before
+            taken += 1
+            if fate is not observed:
+                fates[fate] += 1
+                fates[observed] -= 1
+        fates[observed] += taken
+        self._lines += taken
+        self._observations += len(found)
         return found
 
     def _take(self, line: ReceivedLine, found: list[Observation]) -> Fate:
@@ -131,17 +128,11 @@ class AisParser:
         if isinstance(framed, Wrapper):
             _remember(self._wrappers, line.source, framed, SOURCES)
             return Fate.WRAPPER
-        if framed.fields[1] == b"1":
-            number = _wanted_type(framed.fields[5])
-            if number is None:
-                self._wrappers.pop(line.source, None)
-                return Fate.NOT_WANTED
-            if self._is_duplicate(framed.fields[5], line.received_at):
-                self._wrappers.pop(line.source, None)
-                return Fate.DUPLICATE
-            origin = self._origin(line, framed, first=True)
-            return self._decode([Part(sentence=framed, raw=origin.raw)], framed.fields[5], origin, found)
-        return self._take_part(line, framed, found)
+        fields = framed.fields
+        if fields[1] != b"1" or fields[2] != b"1":
+            return self._take_part(line, framed, found)
+        origin = self._origin(line, framed, first=True)
+        return self._take_message(fields[5], framed.fill, origin, found)
 
     def _take_part(self, line: ReceivedLine, sentence: Sentence, found: list[Observation]) -> Fate:
         origin = self._origin(line, sentence, first=sentence.fields[2] == b"1")
@@ -150,35 +141,48 @@ class AisParser:
             return joined
         self._wrappers.pop(line.source, None)
         payload = b"".join(part.sentence.fields[5] for part in joined)
-        if _wanted_type(payload) is None:
-            return Fate.NOT_WANTED
-        if self._is_duplicate(payload, line.received_at):
-            return Fate.DUPLICATE
-        whole = _Origin(
-            assembly=origin.assembly,
-            station=origin.station,
-            observed_at=origin.observed_at,
-            received_at=origin.received_at,
-            source_class=origin.source_class,
-            raw=tuple(raw for part in joined for raw in part.raw),
-        )
-        return self._decode(joined, payload, whole, found)
+        whole = origin._replace(raw=tuple(raw for part in joined for raw in part.raw))
+        return self._take_message(payload, sentence.fill, whole, found)
 
-    def _origin(self, line: ReceivedLine, sentence: Sentence, *, first: bool) -> _Origin:
+    def _take_message(self, payload: bytes, fill: int, origin: Origin, found: list[Observation]) -> Fate:
+        number = _TYPE_OF[payload[0]]
+        if number not in _WANTED or (number == _BINARY_BROADCAST and _application_of(payload) != INLAND):
+            return Fate.NOT_WANTED
+        if self._is_duplicate(payload, origin.received_at):
+            return Fate.DUPLICATE
+        remembered = self._statics.get(payload)
+        if remembered is not None:
+            found.append(static_of(remembered, number, origin))
+            return Fate.OBSERVED
+        try:
+            message = MSG_CLASS[number].from_vector(bit_vector(payload, fill))
+        except _REFUSALS:
+            return Fate.UNDECODABLE
+        position = position_of(number, message, origin) if number in POSITION_TYPES else None
+        if position is not None:
+            found.append(position)
+        facts = static_facts(number, message) if number in _WITH_STATICS else None
+        if facts is not None:
+            found.append(static_of(facts, number, origin))
+            if position is None:
+                _remember(self._statics, payload, facts, STATICS_REMEMBERED)
+        return Fate.TRUNCATED if position is None and facts is None else Fate.OBSERVED
+
+    def _origin(self, line: ReceivedLine, sentence: Sentence, *, first: bool) -> Origin:
         tag = sentence.tag
         station, at = tag.station, tag.at
         if tag.group is not None:
             station, at = self._group_origin(line.source, sentence)
         raw: tuple[bytes, ...] = (line.data,)
-        wrapper = self._wrappers.get(line.source)
+        wrapper = self._wrappers.get(line.source) if self._wrappers else None
         if wrapper is not None:
             # The wrapper goes with the sentence after it; the later parts of a message share it.
             station, at = station or wrapper.station, at or wrapper.at
             raw = (wrapper.raw, line.data) if first else raw
-            if sentence.fields[1] == b"1":
+            if sentence.fields[1:3] == [b"1", b"1"]:
                 del self._wrappers[line.source]
         names = self._names(line.source, station)
-        return _Origin(
+        return Origin(
             assembly=names.assembly,
             station=names.station,
             observed_at=at or sentence.stamp or line.received_at,
@@ -225,36 +229,6 @@ class AisParser:
         heard.current[payload] = at
         return False
 
-    def _decode(self, parts: list[Part], payload: bytes, origin: _Origin, found: list[Observation]) -> Fate:
-        number = _TYPE_OF[payload[0]]
-        remembered = self._statics.get(payload)
-        if remembered is not None:
-            found.append(_static(remembered, number, origin))
-            return Fate.OBSERVED
-        try:
-            sentences = [AISSentence(part.sentence.data, part.sentence.fields) for part in parts]
-            message = AISSentence.assemble_from_iterable(sentences).decode()
-        except _REFUSALS:
-            return Fate.UNDECODABLE
-        before = len(found)
-        if number in POSITION_TYPES:
-            facts = position_facts(number, message)
-            if facts is not None:
-                found.append(_position(facts, number, origin))
-        if number not in POSITION_TYPES or number in STATIC_TYPES:
-            self._decode_static(number, message, payload, origin, found)
-        return Fate.OBSERVED if len(found) > before else Fate.TRUNCATED
-
-    def _decode_static(
-        self, number: int, message: object, payload: bytes, origin: _Origin, found: list[Observation]
-    ) -> None:
-        facts = static_facts(number, message)
-        if facts is None:
-            return
-        found.append(_static(facts, number, origin))
-        if number not in POSITION_TYPES:
-            _remember(self._statics, payload, facts, STATICS_REMEMBERED)
-
 
 def line_time(line: bytes) -> datetime | None:
     """The time a line carries, for replaying a recording by its own clock; None when it carries none."""
@@ -262,16 +236,6 @@ def line_time(line: bytes) -> datetime | None:
     if isinstance(framed, Sentence):
         return framed.tag.at or framed.stamp
     return framed.at if isinstance(framed, Wrapper) else None
-
-
-def _wanted_type(payload: bytes) -> int | None:
-    """The message number if anything here uses it, told from the first characters without decoding."""
-    number = _TYPE_OF[payload[0]]
-    if number not in _WANTED:
-        return None
-    if number == _BINARY_BROADCAST and _application_of(payload) != INLAND:
-        return None
-    return number
 
 
 def _application_of(payload: bytes) -> tuple[int, int] | None:
@@ -288,42 +252,3 @@ def _remember(cache: dict[_Key, _Value], key: _Key, value: _Value, limit: int) -
     if key not in cache and len(cache) >= limit:
         del cache[next(iter(cache))]
     cache[key] = value
-
-
-def _position(facts: PositionFacts, number: int, origin: _Origin) -> AisPosition:
-    return AisPosition(
-        observed_at=origin.observed_at,
-        received_at=origin.received_at,
-        mmsi=facts.mmsi,
-        position=facts.position,
-        speed_kn=facts.speed_kn,
-        course_deg=facts.course_deg,
-        heading_deg=facts.heading_deg,
-        nav_status=facts.nav_status,
-        message_type=number,
-        station=origin.station,
-        source_class=origin.source_class,
-        raw=origin.raw,
-    )
-
-
-def _static(facts: StaticFacts, number: int, origin: _Origin) -> AisStatic:
-    return AisStatic(
-        observed_at=origin.observed_at,
-        received_at=origin.received_at,
-        mmsi=facts.mmsi,
-        name=facts.name,
-        callsign=facts.callsign,
-        imo=facts.imo,
-        eni=facts.eni,
-        ship_type=facts.ship_type,
-        eri_type=facts.eri_type,
-        length_m=facts.length_m,
-        beam_m=facts.beam_m,
-        draught_m=facts.draught_m,
-        destination=facts.destination,
-        message_type=number,
-        station=origin.station,
-        source_class=origin.source_class,
-        raw=origin.raw,
-    )

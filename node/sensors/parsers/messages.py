@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, cast
 
+from node.observations import AisPosition, AisStatic
 from port2port.geo import Position
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from datetime import datetime
+
+    from node.observations import SourceClass
 
 CLASS_A: Final[frozenset[int]] = frozenset({1, 2, 3})
 CLASS_B: Final[frozenset[int]] = frozenset({18, 19})
@@ -23,15 +27,15 @@ LONG_RANGE_COURSE_NOT_AVAILABLE_DEG: Final = 511
 ENI_DIGITS: Final = 8
 
 
-class PositionFacts(NamedTuple):
-    """The part of a position report that does not depend on who received it."""
+class Origin(NamedTuple):
+    """Who received a message, when, and in which lines."""
 
-    mmsi: int
-    position: Position
-    speed_kn: float | None
-    course_deg: float | None
-    heading_deg: float | None
-    nav_status: int | None
+    assembly: str  # connection and station: parts of messages never cross from one to another
+    station: str  # source and station, the same after a reconnect
+    observed_at: datetime
+    received_at: datetime
+    source_class: SourceClass
+    raw: tuple[bytes, ...]
 
 
 class StaticFacts(NamedTuple):
@@ -55,33 +59,54 @@ class StaticFacts(NamedTuple):
 Message = Any
 
 
-def position_facts(number: int, message: Message) -> PositionFacts | None:
-    """The facts of message 1, 2, 3, 18, 19 or 27; None when the payload was cut off before them."""
-    if message.lat is None or message.lon is None or message.mmsi is None:
+def position_of(number: int, message: Message, origin: Origin) -> AisPosition | None:
+    """The observation in message 1, 2, 3, 18, 19 or 27; None when the payload was cut off before its facts."""
+    latitude, longitude, mmsi = message.lat, message.lon, message.mmsi
+    if latitude is None or longitude is None or mmsi is None:
         return None
-    position = Position(latitude_deg=message.lat, longitude_deg=message.lon)
+    speed, course = message.speed, message.course
     if number == LONG_RANGE:
-        return _long_range(message, position)
-    speed, course, heading = message.speed, message.course, message.heading
-    return PositionFacts(
-        message.mmsi,
-        position,
-        None if speed == SPEED_NOT_AVAILABLE_KN else speed,
-        None if course == COURSE_NOT_AVAILABLE_DEG else course,
-        None if heading == HEADING_NOT_AVAILABLE_DEG else heading,
-        None if number in CLASS_B or message.status is None else int(message.status),
+        speed = None if speed == LONG_RANGE_SPEED_NOT_AVAILABLE_KN else speed
+        course = None if course == LONG_RANGE_COURSE_NOT_AVAILABLE_DEG else course
+        heading = None
+    else:
+        heading = message.heading
+    return AisPosition(
+        observed_at=origin.observed_at,
+        received_at=origin.received_at,
+        mmsi=mmsi,
+        position=Position(latitude_deg=latitude, longitude_deg=longitude),
+        speed_kn=None if speed == SPEED_NOT_AVAILABLE_KN else speed,
+        course_deg=None if course == COURSE_NOT_AVAILABLE_DEG else course,
+        heading_deg=None if heading == HEADING_NOT_AVAILABLE_DEG else heading,
+        nav_status=None if number in CLASS_B or message.status is None else int(message.status),
+        message_type=number,
+        station=origin.station,
+        source_class=origin.source_class,
+        raw=origin.raw,
     )
 
 
-def _long_range(message: Message, position: Position) -> PositionFacts:
-    speed, course = message.speed, message.course
-    return PositionFacts(
-        message.mmsi,
-        position,
-        None if speed == LONG_RANGE_SPEED_NOT_AVAILABLE_KN else speed,
-        None if course == LONG_RANGE_COURSE_NOT_AVAILABLE_DEG else course,
-        None,
-        None if message.status is None else int(message.status),
+def static_of(facts: StaticFacts, number: int, origin: Origin) -> AisStatic:
+    """The observation of facts that may have been decoded from an earlier, equal message."""
+    return AisStatic(
+        observed_at=origin.observed_at,
+        received_at=origin.received_at,
+        mmsi=facts.mmsi,
+        name=facts.name,
+        callsign=facts.callsign,
+        imo=facts.imo,
+        eni=facts.eni,
+        ship_type=facts.ship_type,
+        eri_type=facts.eri_type,
+        length_m=facts.length_m,
+        beam_m=facts.beam_m,
+        draught_m=facts.draught_m,
+        destination=facts.destination,
+        message_type=number,
+        station=origin.station,
+        source_class=origin.source_class,
+        raw=origin.raw,
     )
 
 

@@ -23,7 +23,10 @@ LINE_BYTES: Final = 4096
 CACHE_ENTRIES: Final = 4096
 STATION_CHARS: Final = 40
 MILLISECONDS_FROM: Final = 100_000_000_000  # seconds above this would be after the year 5138
+PAYLOAD_CHARS: Final = 200  # the standard allows 62 in a sentence; some receivers send whole messages in one
 _FIELDS: Final = 7
+_FILL: Final = {b"%d*" % bits: bits for bits in range(6)}
+_HEX: Final = [b"%02X" % value for value in range(256)]
 _ISO = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:\.\d{1,6})?(?:Z|[+-]\d\d:?\d\d)?", re.ASCII)
 _EPOCH = re.compile(r"(?<!\d)\d{10}(?:\d{3})?(?!\d)", re.ASCII)
 # Norwegian feeds write the group as `1G2:58944` instead of `g:1-2-58944`.
@@ -64,6 +67,7 @@ class Sentence(NamedTuple):
 
     data: bytes
     fields: list[bytes]
+    fill: int  # bits of the payload's last character that mean nothing, 0 to 5
     tag: Tag
     stamp: datetime | None
 
@@ -142,11 +146,9 @@ def parse_wrapper(line: bytes) -> Wrapper | Fate:
 
 def checksum_holds(body: bytes, star: int) -> bool:
     """Whether the two hex digits after ``*`` are the XOR of everything between the first byte and ``*``."""
-    try:
-        expected = int(body[star + 1 : star + 3], 16)
-    except ValueError:
-        return False
-    return reduce(xor, body[1:star], 0) == expected
+    given = body[star + 1 : star + 3]
+    right = _HEX[reduce(xor, body[1:star], 0)]
+    return given == right or given.upper() == right
 
 
 class Framer:
@@ -161,7 +163,7 @@ class Framer:
         if len(line) > LINE_BYTES:
             return Fate.TOO_LONG
         start = line.find(b"!")
-        opening = line.find(b"\\", 0, start if start >= 0 else len(line))
+        opening = 0 if line[:1] == b"\\" else line.find(b"\\", 0, start if start >= 0 else len(line))
         tag = NO_TAG
         prefix = b""
         if opening >= 0:
@@ -206,8 +208,11 @@ def _checked(body: bytes, tag: Tag, prefix: bytes) -> Sentence | Fate:
     if not checksum_holds(data, star):
         return Fate.BAD_CHECKSUM
     fields = data.split(b",")
-    if len(fields) != _FIELDS or not fields[5]:
+    if len(fields) != _FIELDS:
+        return Fate.MALFORMED
+    fill = _FILL.get(fields[6][:-2])
+    if fill is None or not 1 <= len(fields[5]) <= PAYLOAD_CHARS or not fields[5].isascii():
         return Fate.MALFORMED
     around = prefix or body[star + 3 :].rstrip()
     stamp = loose_time(around.decode("ascii", "replace")) if around and tag.at is None else None
-    return Sentence(data, fields, tag, stamp)
+    return Sentence(data, fields, fill, tag, stamp)
