@@ -69,19 +69,23 @@ def may_read(entry: Audience, reader: Reader, purpose: str | None, outlet: Outle
         return who == ("operator" if where == "hub-operator" else "member")
     if where == "hub-operator":
         return who == "operator" and marking != "red"
-    if marking == "red" and (where in NEVER_RED or not author):
-        return False
-    if where == "green-outlet" and marking not in {"clear", "green"}:
-        return False
-    if entry.realm != reader.realm and where != "feed":
-        return False
-    if entry.realm != "real" and where in LIVE:
-        return False
-    if (entry.held or entry.handling == "observe_only") and (where in ACTS or who == "consumer"):
+    if _kept_out(entry, reader, where, marking, author=author):
         return False
     if entry.personal_data and not author and not _purpose_fits(entry, purpose, where):
         return False
     return author or _in_set(entry, who, member, ceiling, marking, roster, everybody=_everybody(marking, where))
+
+
+def _kept_out(entry: Audience, reader: Reader, where: str, marking: str, *, author: bool) -> bool:
+    """What no audience can open."""
+    machine = where in ACTS or reader.kind.value == "consumer"
+    return (
+        (marking == "red" and (where in NEVER_RED or not author))
+        or (where == "green-outlet" and marking not in {"clear", "green"})
+        or (entry.realm != reader.realm and where != "feed")
+        or (entry.realm != "real" and where in LIVE)
+        or ((entry.held or entry.handling == "observe_only") and machine)
+    )
 
 
 def _everybody(marking: str, where: str) -> bool:
