@@ -25,10 +25,10 @@ import sqlalchemy as sa
 from cryptography.hazmat.primitives.asymmetric import ec
 from sqlalchemy.engine import Connection, RowMapping
 
-from hub.audit import record
 from hub.ca import CertificateAuthority, Issued
 from hub.members import Members, standing_key
 from hub.nonces import Nonces
+from hub.store import audit
 from hub.tables import INVITATION, JOIN_REQUEST, TLS_CERTIFICATE
 from port2port.clock import Clock, to_ms
 from port2port.database import Database
@@ -118,7 +118,7 @@ def invite(connection: Connection, *, member: str, now_ms: int) -> Invited:
             token_sha256=sha256(token).digest(), member=member, node=node, created_ms=now_ms, expires_ms=expires_ms
         )
     )
-    record(connection, event="invited", member=member, at_ms=now_ms, node=node)
+    audit(connection, at_ms=now_ms, event="invited", member=member, facts={"node": node})
     return Invited(token=token, node=node, expires_ms=expires_ms)
 
 
@@ -235,7 +235,7 @@ class Enrolment:
             )
         )
         connection.execute(TLS_CERTIFICATE.delete().where(TLS_CERTIFICATE.c.not_after_ms < now_ms - _KEPT_MS))
-        record(connection, event=event, member=member, at_ms=now_ms, node=node, serial=issued.serial)
+        audit(connection, at_ms=now_ms, event=event, member=member, facts={"node": node, "serial": issued.serial})
 
     def _renewable(self, renewal: Renewal, now_ms: int) -> tuple[ec.EllipticCurvePublicKey, tuple[str, str]]:
         """The key to certify, and (member, machine key id) that may have it."""

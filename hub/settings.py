@@ -6,6 +6,8 @@ key is noticed by every node at once.
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -24,7 +26,7 @@ def _federation(value: str) -> str:
 
 def _address(value: str) -> str:
     """host:port; port 0 means any free one, for tests and the demo."""
-    if not is_address(value) and not is_address(value.removesuffix(":0") + ":1"):
+    if not is_address(value) and not (value.endswith(":0") and is_address(value[:-1] + "1")):
         raise ValueError("must be host:port, as in 127.0.0.1:7401")
     return value
 
@@ -36,7 +38,7 @@ def _database(value: str) -> str:
 
 
 Address = Annotated[str, AfterValidator(_address)]
-HostName = Annotated[str, Field(pattern=r"\A[A-Za-z0-9.:-]{1,253}\Z")]
+HostName = Annotated[str, Field(pattern=r"^[A-Za-z0-9.:-]{1,253}$")]
 
 
 class HubSettings(Settings):
@@ -97,13 +99,14 @@ def split_address(address: str) -> tuple[str, int]:
     return host, int(port)
 
 
-def template(federation: str) -> str:
+def template(federation: str, given: Mapping[str, str]) -> str:
     """The settings file ``init`` writes: every option with its comment, those at their default commented out."""
     lines = ["# Settings of the Port 2 Port hub. Paths count from the directory of this file.", ""]
+    chosen = {"federation": federation, **given}
     for name, field in HubSettings.model_fields.items():
         lines.append(f"# {field.description}")
-        if name == "federation":
-            lines.append(f'federation = "{federation}"')
+        if name in chosen:
+            lines.append(f"{name} = {_toml(chosen[name])}")
         else:
             lines.append(f"#{name} = {_toml(field.get_default())}")
         lines.append("")
@@ -112,7 +115,7 @@ def template(federation: str) -> str:
 
 def _toml(value: object) -> str:
     if value is None:
-        return '""'
+        return ""
     if isinstance(value, tuple):
         return "[" + ", ".join(map(_toml, value)) + "]"
-    return str(value) if isinstance(value, int | float) else f'"{value}"'
+    return str(value) if isinstance(value, int | float) else json.dumps(str(value))
