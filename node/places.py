@@ -32,6 +32,7 @@ NAME_CHARS: Final = 120
 RADIUS_M: Final = (1.0, 50_000.0)
 INNER_BUFFER_M: Final = 50.0
 CIRCLE_CORNERS: Final = 64
+DECIMALS: Final = 7
 SHIP_TYPES: Final = range(256)
 ISPS_LEVELS: Final = (1, 2, 3)
 POLE_DEG: Final = 85.0  # beyond, the flat approximation of metres no longer holds
@@ -217,7 +218,8 @@ def _outline(index: int, geometry: object, radius_m: object) -> BaseGeometry:
     if radius_m is not None:
         raise _bad(index, "radius_m belongs to a Point only")
     try:
-        outline = shape(geometry)
+        # Rounded to a centimetre: differences far below that are no shape and upset the geometry library.
+        outline = shapely.transform(shapely.force_2d(shape(geometry)), lambda degrees: degrees.round(DECIMALS))
         valid = outline.is_valid and outline.area > 0.0
     # shapely passes on whatever numpy and the iteration over foreign lists raise.
     except (ShapelyError, ValueError, TypeError, KeyError, IndexError, OverflowError) as error:
@@ -227,7 +229,7 @@ def _outline(index: int, geometry: object, radius_m: object) -> BaseGeometry:
     west, south, east, north = outline.bounds
     if not (-180.0 <= west <= east <= 180.0 and -POLE_DEG <= south <= north <= POLE_DEG):
         raise _bad(index, "coordinates must be [longitude, latitude] in degrees, up to 85 degrees north and south")
-    return shapely.force_2d(outline)
+    return outline
 
 
 def _circle(index: int, coordinates: object, radius_m: object) -> Polygon:

@@ -137,9 +137,10 @@ class AisParser:
     def _take_part(self, line: ReceivedLine, sentence: Sentence, found: list[Observation]) -> Fate:
         origin = self._origin(line, sentence, first=sentence.fields[2] == b"1")
         joined = self._assembler.add(origin.assembly, Part(sentence=sentence, raw=origin.raw), line.received_at)
+        if joined is not Fate.HELD:
+            self._wrappers.pop(line.source, None)
         if isinstance(joined, Fate):
             return joined
-        self._wrappers.pop(line.source, None)
         payload = b"".join(part.sentence.fields[5] for part in joined)
         whole = origin._replace(raw=tuple(raw for part in joined for raw in part.raw))
         return self._take_message(payload, sentence.fill, whole, found)

@@ -32,6 +32,13 @@ def block(content: bytes) -> bytes:
     return b"\\" + content + b"*%02X\\" % check
 
 
+def checked(body: bytes) -> bytes:
+    check = 0
+    for byte in body:
+        check ^= byte
+    return b"!" + body + b"*%02X" % check
+
+
 def parse(
     *lines: bytes, source: str = "test", moment: datetime = NOON
 ) -> tuple[AisParser, list[AisPosition | AisStatic]]:
@@ -109,13 +116,7 @@ def test_a_wrong_checksum_is_counted_and_not_decoded() -> None:
 
 def test_a_sentence_that_fails_does_not_end_the_stream() -> None:
     part_three = "H" + "1" * 5 + "<" + "0" * 20  # message 24 with part number 3
-    lines = []
-    for payload in (part_three, "t1111111111111111111"):
-        body = f"AIVDM,1,1,,A,{payload},0".encode()
-        check = 0
-        for byte in body:
-            check ^= byte
-        lines.append(b"!" + body + b"*%02X" % check)
+    lines = [checked(f"AIVDM,1,1,,A,{payload},0".encode()) for payload in (part_three, "t1111111111111111111")]
     parser, found = parse(*lines, PLAIN)
     assert len(found) == 1
     assert fates(parser)[Fate.OBSERVED] == 1
@@ -124,10 +125,7 @@ def test_a_sentence_that_fails_does_not_end_the_stream() -> None:
 
 def test_a_truncated_position_gives_nothing() -> None:
     body = b"AIVDM,1,1,,A,13HOI:0P0000,0"
-    check = 0
-    for byte in body:
-        check ^= byte
-    parser, found = parse(b"!" + body + b"*%02X" % check)
+    parser, found = parse(checked(body))
     assert (found, fates(parser)) == ([], {Fate.TRUNCATED: 1})
 
 
@@ -236,10 +234,7 @@ def test_every_line_has_one_fate(line: bytes, fate: Fate) -> None:
 @pytest.mark.parametrize("numbers", [b"0,1", b"1,0", b"2,3", b"x,1", b"99,1", b",", b"\xb2,1"])
 def test_impossible_part_numbers_are_malformed(numbers: bytes) -> None:
     body = b"AIVDM," + numbers + b",,A,13HOI:0P0000VOHLCnHQKwvL05Ip,0"
-    check = 0
-    for byte in body:
-        check ^= byte
-    parser, found = parse(b"!" + body + b"*%02X" % check)
+    parser, found = parse(checked(body))
     assert found == []
     assert set(fates(parser)) <= {Fate.MALFORMED, Fate.UNDECODABLE}
 
@@ -338,6 +333,27 @@ def test_parts_that_wait_too_long_are_forgotten() -> None:
     assert found == []
     assert fates(parser) == {Fate.HELD: 1, Fate.ORPHAN: 1}
     assert parser.counters().expired_groups == 1
+
+
+def test_parts_out_of_order_are_dropped_because_they_may_be_of_two_messages() -> None:
+    lines = [checked(b"AIVDM,3,%d,7,A,%s,0" % (number, b"5" * 20)) for number in (1, 3, 2)]
+    parser, found = parse(*lines)
+    assert (found, fates(parser)) == ([], {Fate.HELD: 2, Fate.ORPHAN: 1})
+
+
+def test_a_lost_second_part_is_not_replaced_by_the_next_message() -> None:
+    one = bare(VOYAGE)
+    other = bare({**VOYAGE, "mmsi": 205_222_222, "destination": "GENT SIFFER DOK 42"})
+    parser, (seen,) = parse(one[0], *other)
+    assert isinstance(seen, AisStatic)
+    assert (seen.mmsi, seen.destination) == (205_222_222, "GENT SIFFER DOK 42")
+    assert parser.counters().expired_groups == 1
+
+
+def test_a_wrapper_of_an_orphan_is_gone_with_it() -> None:
+    wrapper = b"$PGHP,1,2014,9,28,16,0,4,684,219,21,992190921,1,14*22"
+    _, (seen,) = parse(wrapper, b"!AIVDM,2,2,5,A,53mp88888888880,2*3A", PLAIN)
+    assert seen.observed_at == NOON
 
 
 def test_everything_held_is_bounded() -> None:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 CLONED = ("412331088", "416241500", "567000000", "412588888")
 SINGLE = ("209515000", "244020394", "372768000", "574574574", "600014098")
-SMALL = ("412588888", "567000000", "574574574")
+SMALL = ("412588888", "574574574")
 BENELUX = "aishub_20120314_benelux_tagged.nmea"
 
 
@@ -51,7 +51,10 @@ def test_numbers_that_several_ships_share_are_found(mmsi: str) -> None:
     assert adds_up(outcome)
 
 
-@pytest.mark.parametrize("mmsi", SINGLE)
+@pytest.mark.parametrize(
+    "mmsi",
+    [pytest.param(mmsi, marks=pytest.mark.slow) if mmsi in ("209515000", "372768000") else mmsi for mmsi in SINGLE],
+)
 def test_numbers_of_one_ship_are_left_alone(mmsi: str) -> None:
     outcome = pipeline(recording(mmsi))
     assert outcome.findings == []
@@ -63,7 +66,7 @@ def test_a_number_of_net_markers_and_test_sets_is_a_matter_of_data_quality() -> 
 
 
 def test_a_clone_is_found_at_most_once_a_day() -> None:
-    for mmsi in SMALL:
+    for mmsi in ("412588888", "567000000"):
         found_at = [finding.found_at for finding in pipeline(recording(mmsi)).findings]
         assert all((later - earlier).days >= 1 for earlier, later in pairwise(found_at))
 

@@ -141,13 +141,15 @@ def test_the_raw_lines_of_both_ships_are_evidence_and_capped() -> None:
     assert len(lines) <= EVIDENCE_LINES
 
 
-def test_random_positions_do_not_push_the_real_ships_out() -> None:
+def test_random_positions_do_not_push_a_confirmed_ship_out() -> None:
     detector = IdentityClone()
-    assert detect(*in_turns(2), detector=detector) == []
-    noise = [report(SHIP, 40 + number / 10, -60.0 + 6 * number, -170.0) for number in range(20)]
+    detect(*[report(SHIP, 10 * turn, *HERE) for turn in range(5)], detector=detector)
+    noise = [report(SHIP, 50 + number / 10, -60.0 + 6 * number, -170.0) for number in range(20)]
     assert detect(*noise, detector=detector) == []
-    assert len(detector.state.numbers[SHIP].tracks) == CloneSettings().tracks_per_number
-    later = [report(SHIP, 50 + 10 * turn, *(FAR if turn % 2 else HERE)) for turn in range(8)]
+    tracks = detector.state.numbers[SHIP].tracks
+    assert len(tracks) == CloneSettings().tracks_per_number
+    assert [track.count for track in tracks if track.count > 1] == [5]
+    later = [report(SHIP, 60 + 10 * turn, *(FAR if turn % 2 else HERE)) for turn in range(8)]
     assert len(detect(*later, detector=detector)) == 1
 
 

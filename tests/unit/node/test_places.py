@@ -52,6 +52,12 @@ def test_a_point_becomes_a_circle_of_its_radius_in_metres() -> None:
         assert not places.locate([from_local_metres(centre, *bearing_m)])[0], bearing_m
 
 
+def test_corners_closer_than_any_survey_do_not_upset_the_loader() -> None:
+    ring = [[-2.0, 0.0], [0.0, -1.0], [-1.0, -3.60694804363006e-214], [0.0, 0.0], [-1.0, 0.0], [-2.0, 0.0]]
+    with pytest.raises(PlacesError):
+        load_places(geojson(feature(geometry={"type": "Polygon", "coordinates": [ring]})))
+
+
 def test_a_hole_is_outside() -> None:
     hole = [[4.209, 51.209], [4.211, 51.209], [4.211, 51.211], [4.209, 51.211], [4.209, 51.209]]
     places = load_places(geojson(feature(geometry={"type": "Polygon", "coordinates": [*SQUARE, hole]})))
