@@ -1,0 +1,15 @@
+"""Alembic's entry: it is given an open connection by ``node.store`` and never makes its own."""
+
+from __future__ import annotations
+
+from alembic import context
+
+from node.tables import metadata
+
+context.configure(
+    connection=context.config.attributes["connection"],
+    target_metadata=metadata,
+    render_as_batch=True,
+    compare_type=True,
+)
+context.run_migrations()

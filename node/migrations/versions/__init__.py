@@ -1,0 +1,1 @@
+"""One module for each revision; a later one never changes an earlier."""

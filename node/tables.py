@@ -1,0 +1,321 @@
+"""The rows of a node's database. Rows are made from valid domain objects: table models validate nothing.
+
+Times are milliseconds since the epoch, digests and hashes 32 raw bytes. Whoever can write here can hide or invent
+what this port sees and does (its own statements excepted, which need the keys); he can make no other port believe it.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import sqlalchemy as sa
+from sqlalchemy.orm import registry
+from sqlmodel import Field, SQLModel
+
+NAMING: Final = {
+    "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+    "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+    "pk": "pk_%(table_name)s",
+}
+metadata = sa.MetaData(naming_convention=NAMING)
+
+
+class NodeRow(SQLModel, registry=registry(metadata=metadata)):
+    """Base of every row here; the hub's rows have a registry of their own."""
+
+
+def _given_key() -> int:
+    """A primary key that we choose, such as a log index."""
+    return Field(sa_column=sa.Column(sa.BigInteger, primary_key=True, autoincrement=False))  # type: ignore[no-any-return]  # Field is untyped
+
+
+def _big(*, default: int | None = None, index: bool = False) -> int:
+    return Field(  # type: ignore[no-any-return]  # Field is untyped
+        default=default, sa_type=sa.BigInteger, index=index, nullable=False
+    )
+
+
+def _big_or_none() -> int | None:
+    return Field(default=None, sa_type=sa.BigInteger, nullable=True)  # type: ignore[no-any-return]  # Field is untyped
+
+
+class Head(NodeRow, table=True):
+    """How far the log is verified: one row, moved by compare-and-swap on ``size``."""
+
+    id: int = _given_key()
+    size: int = _big()
+    frontier: bytes
+    note: str
+    last_received_ms: int = _big()
+    verified_at_ms: int = _big()
+    ahead: str = ""
+
+
+class LogLeaf(NodeRow, table=True):
+    """Every leaf of the log, also of entries this port may not read; ``root`` is that after this leaf."""
+
+    __tablename__ = "log_leaf"
+    index: int = _given_key()
+    leaf_hash: bytes
+    root: bytes
+
+
+class Entry(NodeRow, table=True):
+    """A verified entry this port may read."""
+
+    index: int = _given_key()
+    digest: bytes = Field(unique=True)
+    statement_id: str = Field(index=True)
+    kind: str
+    issuer: str = Field(index=True)
+    signer: str
+    seq: int = _big()
+    realm: str
+    issued_ms: int = _big()
+    received_ms: int = _big()
+    envelope: bytes
+    control: bool = Field(index=True)
+    understood: bool
+    late: bool
+    machine_only: bool
+    own: bool
+    disputed: bool = False
+    reaffirmed: bool = False
+
+    __table_args__ = (sa.Index("ix_entry_signer_seq", "signer", "seq"),)
+
+
+class EntryKey(NodeRow, table=True):
+    """Which keys signed an entry: what a back-dated revocation looks up."""
+
+    __tablename__ = "entry_key"
+    index: int = _given_key()
+    key_id: str = Field(primary_key=True, index=True)
+
+
+class Quarantine(NodeRow, table=True):
+    """An entry that the log holds and a numbered step refused: kept, counted, shown, never matched."""
+
+    index: int = _given_key()
+    received_ms: int = _big()
+    at_ms: int = _big()
+    envelope: bytes
+    step: int
+    code: str
+    text: str
+
+
+class Outbox(NodeRow, table=True):
+    """Own statements: queued, accepted, cleared or refused. Rows stay: they are how we know what we said."""
+
+    id: int | None = Field(default=None, primary_key=True)
+    digest: bytes = Field(unique=True)
+    statement_id: str = Field(unique=True)
+    kind: str
+    signer: str = Field(index=True)
+    seq: int = _big()
+    envelope: bytes
+    state: str = Field(index=True)
+    queued_ms: int = _big()
+    not_before_ms: int = _big(default=0)
+    index: int | None = _big_or_none()
+    received_ms: int | None = _big_or_none()
+    code: str = ""
+    text: str = ""
+    step: int = 0
+    attempts: int = 0
+
+    __table_args__ = (sa.UniqueConstraint("signer", "seq"),)
+
+
+class OwnKey(NodeRow, table=True):
+    """Keys this port made for itself: any other key or entry in its name is foreign."""
+
+    __tablename__ = "own_key"
+    key_id: str = Field(primary_key=True)
+    key_class: str
+    pseudonym: str = ""
+    added_ms: int = _big()
+
+
+class Sequence(NodeRow, table=True):
+    """The highest sequence each of our keys has taken; beside the key file stands the same (``outbox``)."""
+
+    key_id: str = Field(primary_key=True)
+    seq: int = _big()
+
+
+class Delivery(NodeRow, table=True):
+    """One own entry and one member entitled to it: since when expected, when delivered, seen, retracted."""
+
+    index: int = _given_key()
+    member: str = Field(primary_key=True)
+    digest: bytes
+    expected_ms: int = _big()
+    delivered_ms: int | None = _big_or_none()
+    seen_ms: int | None = _big_or_none()
+    retracted_ms: int | None = _big_or_none()
+
+
+class Receipt(NodeRow, table=True):
+    """A receipt this port owes the issuer of an entry, signed when it is handed in."""
+
+    index: int = _given_key()
+    state: str = Field(primary_key=True)
+    digest: bytes
+    at_ms: int = _big()
+    sent: bool = Field(default=False, index=True)
+
+
+class Alarm(NodeRow, table=True):
+    """What must be told to a human; one row for each code and subject, raised again when it comes back."""
+
+    id: int | None = Field(default=None, primary_key=True)
+    code: str
+    subject: str
+    level: str
+    text: str
+    raised_ms: int = _big()
+    last_ms: int = _big()
+    times: int = 1
+    cleared_ms: int | None = _big_or_none()
+    seen_by: str = ""
+
+    __table_args__ = (sa.UniqueConstraint("code", "subject"),)
+
+
+class Mark(NodeRow, table=True):
+    """Small remembered values: cursors, states, heartbeats."""
+
+    name: str = Field(primary_key=True)
+    value: str
+    at_ms: int = _big()
+
+
+class Audit(NodeRow, table=True):
+    """Decisions by people, in order. ``officer`` is a pseudonym; ``signature`` is by that officer's key."""
+
+    id: int | None = Field(default=None, primary_key=True)
+    at_ms: int = _big()
+    officer: str
+    action: str
+    subject: str
+    facts: bytes
+    key_id: str = ""
+    signature: bytes = b""
+
+
+class VisitRow(NodeRow, table=True):
+    """``node.visits.Visit``: an identity in a place in an hour."""
+
+    __tablename__ = "visit"
+    identity: str = Field(primary_key=True)
+    hour_ms: int = Field(sa_column=sa.Column(sa.BigInteger, primary_key=True, autoincrement=False, index=True))
+    place: str = Field(primary_key=True)
+    first_ms: int = _big()
+    last_ms: int = _big()
+    count: int = _big()
+    station: str
+
+
+class CoverageRow(NodeRow, table=True):
+    """``node.visits.Coverage``: in which minutes of an hour a station heard anything from a place."""
+
+    __tablename__ = "coverage"
+    hour_ms: int = _given_key()
+    station: str = Field(primary_key=True)
+    place: str = Field(primary_key=True)
+    minutes: int = _big()
+
+
+class IndicatorRow(NodeRow, table=True):
+    """The newest version of each issuer's indicator. ``revoked`` is terminal."""
+
+    __tablename__ = "indicator"
+    issuer: str = Field(primary_key=True)
+    stix_id: str = Field(primary_key=True)
+    index: int = _big(index=True)
+    realm: str
+    modified_ms: int = _big()
+    valid_from_ms: int | None = _big_or_none()
+    valid_until_ms: int | None = _big_or_none()
+    handling: str = ""
+    tlp: str = ""
+    revoked: bool = False
+    suspended: bool = False
+    disputed: bool = False
+    machine_only: bool = False
+    state: str = ""
+    reason: str = ""
+    body: bytes
+
+
+class SightingRow(NodeRow, table=True):
+    """The open window of one indicator's sightings: one sighting, updated at most every 15 minutes."""
+
+    __tablename__ = "sighting"
+    issuer: str = Field(primary_key=True)
+    stix_id: str = Field(primary_key=True)
+    subject: str = Field(primary_key=True)
+    state: str = Field(default="", index=True)
+    first_ms: int = _big()
+    last_ms: int = _big()
+    published_ms: int | None = _big_or_none()
+    count: int = _big()
+    body: bytes
+
+
+class FindingRow(NodeRow, table=True):
+    """What a detector found, suppressed or not; stays in the port."""
+
+    __tablename__ = "finding"
+    id: str = Field(primary_key=True)
+    detector: str
+    kind: str = Field(index=True)
+    found_ms: int = _big(index=True)
+    suppressed_by: str = ""
+    body: bytes
+
+
+class DraftRow(NodeRow, table=True):
+    """What waits for an officer: open, published, rejected or returned."""
+
+    __tablename__ = "draft"
+    id: str = Field(primary_key=True)
+    source: str
+    state: str = Field(index=True)
+    made_ms: int = _big()
+    decided_ms: int | None = _big_or_none()
+    officer: str = ""
+    reason: str = ""
+    body: bytes
+
+
+class EvidenceRow(NodeRow, table=True):
+    """Raw bytes behind something published, frozen: exempt from retention until released."""
+
+    __tablename__ = "evidence"
+    id: int | None = Field(default=None, primary_key=True)
+    statement_id: str = Field(index=True)
+    digest: bytes
+    raw: bytes
+    station: str
+    observed_ms: int = _big()
+    received_ms: int = _big()
+    clock_offset_ms: int | None = _big_or_none()
+    custody: bytes
+    released_ms: int | None = _big_or_none()
+
+
+class SuppressionRow(NodeRow, table=True):
+    """Whatever silences: with owner, reason and expiry."""
+
+    __tablename__ = "suppression"
+    id: str = Field(primary_key=True)
+    kind: str
+    subject: str = Field(index=True)
+    owner: str
+    reason: str
+    made_ms: int = _big()
+    expires_ms: int = _big()
+    ended_ms: int | None = _big_or_none()
