@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Final
 
 from google.protobuf.message import DecodeError, EncodeError
@@ -10,7 +10,7 @@ from google.protobuf.message import DecodeError, EncodeError
 from port2port import errors
 from port2port.envelope import SaltedObject, Signature, SignedEnvelope
 from port2port.limits import LIMITS
-from port2port.v1 import envelope_pb2
+from port2port.v1 import envelope_pb2, exchange_pb2
 
 
 class EncodingError(errors.MalformedError):
@@ -83,4 +83,24 @@ def encode_envelope(signed: bytes, objects: tuple[SaltedObject, ...]) -> bytes:
     message = envelope_pb2.Envelope(signed=signed)
     for item in objects:
         message.objects.add(salt=item.salt, object=item.body)
+    return message.SerializeToString(deterministic=True)
+
+
+def encode_feed_batch(
+    *,
+    first_index: int,
+    leaf_hashes: Iterable[bytes],
+    entries: Iterable[tuple[int, int, bytes]],
+    checkpoint: bytes,
+    cosigned: bytes = b"",
+) -> bytes:
+    """A serialised FeedBatch. ``entries`` are (index, received_ms, serialised Envelope); the notes are as signed."""
+    message = exchange_pb2.FeedBatch(
+        first_index=first_index,
+        leaf_hashes=b"".join(leaf_hashes),
+        checkpoint=checkpoint.decode(),
+        cosigned=cosigned.decode(),
+    )
+    for index, received_ms, envelope in entries:
+        message.entries.add(index=index, received_ms=received_ms, envelope=envelope)
     return message.SerializeToString(deterministic=True)

@@ -20,8 +20,8 @@ from typing import Any
 
 import orjson
 
-from port2port import genesis, keys, roster, wire
 from port2port import envelope as dsse
+from port2port import genesis, keys, roster, wire
 from port2port import statement as stm
 from port2port.clock import to_ms
 from port2port.genesis import Genesis

@@ -1,0 +1,194 @@
+"""What must be decided under the lock: who belongs now, and how a statement stands to the objects already there.
+
+Ownership and history of objects, in log order, by (issuer, STIX id):
+1. no new version of an object that was revoked or retracted: revoked is terminal;
+2. a new version is newer than the newest one (a member's identity may ride along unchanged);
+3. a retraction needs an object to retract;
+4. a reference is to an object that the issuer of the reference may read. A hidden one and none at all answer alike;
+5. a reference to another's object is marked at least as strictly, for at most its audience.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Final
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from hub.audience import Audiences
+from hub.store import Head
+from hub.tables import ENTRY, OBJECT
+from hub.transparency import NO_ROSTER, Candidate, RosterAt, fold_roster, next_roster, object_rows
+from port2port.errors import ConflictError, NotFoundError, PolicyError
+from port2port.ids import FEDERATION_ISSUER
+from port2port.roster import Roster
+from port2port.sharing import Audience, Outlet, audience_of, member_reader, no_wider_than, permits
+from port2port.statement import Statement
+from port2port.verify import ROSTER_STEPS, STEPS, run
+
+_AGAIN: Final = (*ROSTER_STEPS, STEPS[13])
+_NEEDS_REFS: Final = frozenset({"sighting", "retract", "suspend", "reaffirm"})
+_VERSIONS: Final = (
+    sa.select(OBJECT.c.issuer, OBJECT.c.stix_id, OBJECT.c.modified, OBJECT.c.revoked, ENTRY.c.visibility)
+    .join(ENTRY, ENTRY.c.index == OBJECT.c.index)
+    .where(OBJECT.c.stix_id.in_(sa.bindparam("ids", expanding=True)))
+    .order_by(OBJECT.c.index)
+)
+
+
+class RevokedError(ConflictError):
+    """The object was revoked or retracted, and stays so."""
+
+    code = "REVOKED"
+
+
+class OldVersionError(ConflictError):
+    """Not newer than the version that is logged already."""
+
+    code = "OLD_VERSION"
+
+
+class WiderError(PolicyError):
+    """It would reach somebody who may not read what it refers to, or is marked less strictly."""
+
+    code = "WIDER_THAN_REFERENCE"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Version:
+    modified: str | None
+    revoked: bool
+    audience: Audience
+
+
+class IntakeJudge:
+    """The judge of one process. Used inside appending transactions only, on the writer thread."""
+
+    def __init__(self, audiences: Audiences) -> None:
+        self._audiences = audiences
+        self._at = NO_ROSTER
+        self._stamp: tuple[int, bytes] | None = None
+        self._objects: dict[tuple[str, str], list[_Version]] = {}
+
+    @property
+    def at(self) -> RosterAt:
+        """The roster after the last group judged; believe it only once that group has committed."""
+        return self._at
+
+    def begin(self, connection: Connection, head: Head, group: Sequence[Candidate]) -> None:
+        """Read the roster anew if the head is not where we left it, and what is there of the group's objects."""
+        if self._stamp != head.stamp:
+            self._at = fold_roster(connection, self._at)
+        self._stamp = None
+        ids = {stix_id for item in group for stix_id in _touched(item.work.said)}
+        self._objects = {}
+        if ids and head.next:
+            self._load(connection, ids)
+
+    def judge(self, candidate: Candidate, index: int, received_ms: int) -> None:
+        """Raises RefusedError, ConflictError, NotFoundError or PolicyError; otherwise takes note of the entry."""
+        said = candidate.work.said
+        low, high = candidate.good_ms
+        if said.is_control or candidate.version != self._at.version or not low <= received_ms <= high:
+            self._again(candidate, index, received_ms)
+        if said.is_control:
+            self._fold(candidate, index, received_ms)
+            return
+        self._require_history(said)
+        roster = self._at.roster
+        if roster is not None:
+            self._require_refs(said, roster)
+        self._note(candidate, index)
+
+    def end(self, stamp: tuple[int, bytes]) -> None:
+        """What is in memory belongs to the head with this stamp."""
+        self._stamp = stamp
+
+    def _load(self, connection: Connection, ids: Iterable[str]) -> None:
+        rows = connection.execute(_VERSIONS, {"ids": list(ids)}).all()
+        self._audiences.load(connection, (row.visibility for row in rows))
+        for row in rows:
+            version = _Version(
+                modified=row.modified, revoked=bool(row.revoked), audience=self._audiences.audience(row.visibility)
+            )
+            self._objects.setdefault((row.issuer, row.stix_id), []).append(version)
+
+    def _again(self, candidate: Candidate, index: int, received_ms: int) -> None:
+        work = candidate.work
+        work.context = replace(work.context, roster=self._at.roster, index=index, received_ms=received_ms)
+        work.public.clear()
+        work.voices.clear()
+        run(_AGAIN, work)
+
+    def _fold(self, candidate: Candidate, index: int, received_ms: int) -> None:
+        work = candidate.work
+        folded = next_roster(self._at.roster, work.said, digest=work.digest, index=index, received_ms=received_ms)
+        self._at = RosterAt(roster=folded, version=self._at.version + 1, digest=work.digest)
+
+    def _note(self, candidate: Candidate, index: int) -> None:
+        said = candidate.work.said
+        for row in object_rows(said, index, candidate.revokes):
+            modified = row["modified"]
+            version = _Version(
+                modified=None if modified is None else str(modified),
+                revoked=bool(row["revoked"]),
+                audience=audience_of(said),
+            )
+            self._objects.setdefault((str(row["issuer"]), str(row["stix_id"])), []).append(version)
+
+    def _require_history(self, said: Statement) -> None:
+        for ref in said.objects:
+            versions = self._objects.get((said.issuer, ref.id))
+            if ref.modified is None or not versions:
+                continue
+            _require_not_revoked(versions, ref.id)
+            newest = max(_moment(item.modified) for item in versions if item.modified is not None)
+            same_card = ref.id.startswith("identity--") and _moment(ref.modified) == newest
+            if _moment(ref.modified) <= newest and not same_card:
+                raise OldVersionError("a version at least as new is logged already", id=ref.id)
+        if said.kind == "retract":
+            for issuer, stix_id in said.refs():
+                _require_not_revoked(self._objects.get((issuer, stix_id), ()), stix_id)
+
+    def _require_refs(self, said: Statement, roster: Roster) -> None:
+        refs = said.refs()
+        if not refs and said.kind in _NEEDS_REFS:
+            raise PolicyError(f"a {said.kind} names what it refers to")
+        for issuer, stix_id in refs:
+            parent = self._newest_readable(said, (issuer, stix_id), roster)
+            if said.kind == "reaffirm" and issuer != said.issuer:
+                raise PolicyError("only its own issuer reaffirms an object")
+            if issuer != said.issuer:
+                decision = no_wider_than(audience_of(said), parent, roster)
+                if not decision:
+                    raise WiderError(decision.reasons[0].sentence, id=stix_id)
+
+    def _newest_readable(self, said: Statement, name: tuple[str, str], roster: Roster) -> Audience:
+        for version in reversed(self._objects.get(name, ())):
+            if version.modified is not None and _reads(said.issuer, version.audience, roster):
+                return version.audience
+        raise NotFoundError("there is no such object")
+
+
+def _reads(issuer: str, audience: Audience, roster: Roster) -> bool:
+    if issuer == FEDERATION_ISSUER:
+        return True
+    return bool(permits(audience, member_reader(issuer), None, Outlet.FEED, roster))
+
+
+def _touched(said: Statement) -> list[str]:
+    ids = [ref.id for ref in said.objects if ref.modified is not None]
+    return [*ids, *(stix_id for _, stix_id in said.refs())] if "refs" in said.body else ids
+
+
+def _require_not_revoked(versions: Iterable[_Version], stix_id: str) -> None:
+    if any(item.revoked for item in versions):
+        raise RevokedError("the object was revoked, which is final: publish a new one", id=stix_id)
+
+
+def _moment(text: str) -> datetime:
+    """Versions are compared as times: they may be written with different precision."""
+    return datetime.fromisoformat(text)

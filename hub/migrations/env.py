@@ -1,0 +1,15 @@
+"""Run by Alembic. The connection comes from the caller, inside the caller's transaction."""
+
+from __future__ import annotations
+
+from alembic import context
+
+from hub.tables import HubRow
+
+context.configure(
+    connection=context.config.attributes["connection"],
+    target_metadata=HubRow.metadata,
+    render_as_batch=True,
+    transactional_ddl=True,
+)
+context.run_migrations()

@@ -1,0 +1,195 @@
+"""The hub's database: opened, brought to the newest revision, and the one sequencer row read and locked.
+
+The same SQLAlchemy Core code runs on SQLite and PostgreSQL. Another process (``port2port-hub admit``, a second
+replica) may append at any time: nothing in memory is believed unless the locked head says it is current.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Final, Self
+
+import sqlalchemy as sa
+from alembic import command
+from alembic.config import Config
+from sqlalchemy.engine import Connection, Engine
+from sqlalchemy.exc import DBAPIError
+
+from hub.tables import AUDIT, HEAD
+from port2port import canonical
+from port2port.database import Database, make_engine, write
+from port2port.merkle import EMPTY_FRONTIER, EMPTY_ROOT
+
+CHANNEL: Final = "p2p_log"
+logger = logging.getLogger(__name__)
+_MIGRATIONS: Final = Path(__file__).parent / "migrations"
+_UPGRADE_LOCK: Final = 0x70327000  # of PostgreSQL's advisory locks: two replicas may start at once
+_HEAD: Final = sa.select(HEAD).where(HEAD.c.id == 0)
+_LOCKED_HEAD: Final = _HEAD.with_for_update()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Head:
+    """The log's end as the sequencer row has it. ``roster_version`` counts control entries."""
+
+    next: int
+    root: bytes
+    frontier: bytes
+    roster_version: int
+    last_received_ms: int
+    note: bytes
+
+    @property
+    def stamp(self) -> tuple[int, bytes]:
+        """Equal stamps mean the very same log."""
+        return self.next, self.root
+
+
+class Store:
+    """One database with its writer thread and its readers. ``close`` ends both."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.database = Database(engine)
+        self.engine = engine
+
+    @property
+    def is_postgres(self) -> bool:
+        """Whether other processes' appends are announced (LISTEN), or found by looking."""
+        return self.engine.dialect.name == "postgresql"
+
+    def close(self) -> None:
+        """Finish what was handed in and let go."""
+        self.database.close()
+
+
+class Announcements:
+    """Other processes' appends on PostgreSQL (LISTEN), as calls of ``wake`` on the event loop; nothing on SQLite.
+
+    Only a doorbell: what is there is read from the tables, and looking now and then finds what was never announced.
+    LISTEN needs a session of its own, so not through a pooler in transaction mode.
+    """
+
+    def __init__(self, store: Store, wake: Callable[[], None]) -> None:
+        self._store = store
+        self._wake = wake
+        self._connection: Any = None  # psycopg.Connection, an optional package that is not imported here
+        self._socket = -1
+
+    async def __aenter__(self) -> Self:
+        if self._store.is_postgres:
+            try:
+                self._connection = await asyncio.to_thread(self._listen)
+            except DBAPIError:
+                logger.warning("not listening for announcements, looking every second instead")
+                return self
+            self._socket = self._connection.fileno()
+            asyncio.get_running_loop().add_reader(self._socket, self._heard)
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stop()
+
+    def _listen(self) -> Any:
+        proxy = self._store.engine.raw_connection()
+        proxy.detach()
+        connection: Any = proxy.driver_connection
+        connection.autocommit = True
+        connection.execute(f"LISTEN {CHANNEL}")
+        return connection
+
+    def _heard(self) -> None:
+        try:
+            for _ in self._connection.notifies(timeout=0):
+                pass
+        except self._store.engine.dialect.loaded_dbapi.Error:
+            logger.warning("lost the connection for announcements, looking every second instead")
+            self._stop()
+        self._wake()
+
+    def _stop(self) -> None:
+        if self._connection is not None:
+            asyncio.get_running_loop().remove_reader(self._socket)
+            self._connection.close()
+            self._connection = None
+
+
+def open_store(url: str) -> Store:
+    """The database at ``url``, created or upgraded. Raises ConfigurationError or StorageError."""
+    engine = make_engine(url)
+    write(engine, _upgrade)
+    return Store(engine)
+
+
+def read_head(connection: Connection) -> Head:
+    """The head as this transaction sees it."""
+    return _head(connection, _HEAD)
+
+
+def lock_head(connection: Connection) -> Head:
+    """The head, locked until the transaction ends: FOR UPDATE, or the database's write lock on SQLite."""
+    return _head(connection, _LOCKED_HEAD)
+
+
+def audit(connection: Connection, *, at_ms: int, event: str, member: str | None, facts: Mapping[str, object]) -> None:
+    """Write one audit row. Codes and ids only."""
+    row = {"at_ms": at_ms, "event": event, "member": member, "facts": canonical.dumps(dict(facts)).decode()}
+    connection.execute(AUDIT.insert(), [row])
+
+
+def audit_rows(connection: Connection, event: str) -> Sequence[sa.RowMapping]:
+    """The audit rows of one event, oldest first."""
+    query = sa.select(AUDIT).where(AUDIT.c.event == event).order_by(AUDIT.c.id)
+    return connection.execute(query).mappings().all()
+
+
+def _head(connection: Connection, query: sa.Select[tuple[object, ...]]) -> Head:
+    row = connection.execute(query).one()
+    return Head(
+        next=row.next,
+        root=bytes(row.root),
+        frontier=bytes(row.frontier),
+        roster_version=row.roster_version,
+        last_received_ms=row.last_received_ms,
+        note=bytes(row.note),
+    )
+
+
+def _upgrade(connection: Connection) -> None:
+    if connection.dialect.name == "postgresql":
+        connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_UPGRADE_LOCK)))
+    config = Config()
+    config.set_main_option("script_location", str(_MIGRATIONS))
+    config.attributes["connection"] = connection
+    with _quiet("alembic.runtime.migration"):
+        command.upgrade(config, "head")
+    if connection.execute(_HEAD).first() is None:
+        first = {
+            "id": 0,
+            "next": 0,
+            "root": EMPTY_ROOT,
+            "frontier": EMPTY_FRONTIER.to_bytes(),
+            "roster_version": 0,
+            "last_received_ms": 0,
+            "note": b"",
+        }
+        connection.execute(HEAD.insert(), [first])
+
+
+@contextmanager
+def _quiet(name: str) -> Iterator[None]:
+    """Alembic says what it runs at every start; the revisions are in the source."""
+    logger = logging.getLogger(name)
+    before = logger.level
+    logger.setLevel(logging.WARNING)
+    try:
+        yield
+    finally:
+        logger.setLevel(before)

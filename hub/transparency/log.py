@@ -1,0 +1,218 @@
+"""The log: append-only, gapless, in one transaction for each group of entries.
+
+``append`` locks the sequencer row, drops what is logged already, asks the judge about each of the others with the
+index and time that it would get, writes them with their leaf hashes and the root after each, moves the head and
+commits; only then does anybody hear of it. The head is written even if nothing was new, so that an answer
+"duplicate" also waits until the first copy is on the standby. A serial column would be wrong twice: it has holes,
+and a reader that tails it misses rows that commit late.
+
+``received_ms`` is the hub's clock, held back from ever decreasing along the log.
+Ed25519 is deterministic and a tree has one root at each size, so checkpoints of earlier sizes are signed again on
+request instead of being stored. Whoever holds the log key and the database can fork the log, and is convicted by
+the first two ports that compare.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from hub.audience import Classes
+from hub.store import CHANNEL, Head, Store, audit, lock_head
+from hub.tables import BODY, CONTROL, ENTRY, HEAD, LEAF, OBJECT
+from hub.transparency.candidates import Appended, Candidate, Duplicate, Judge, Outcome, Refused, object_rows
+from hub.transparency.tree import Tree, logged
+from port2port import merkle
+from port2port.checkpoint import Checkpoint, sign
+from port2port.clock import Clock, to_ms
+from port2port.errors import ConflictError, Port2PortError
+from port2port.failpoints import reach
+from port2port.keys import SigningKey
+from port2port.merkle import Frontier
+from port2port.statement import Statement
+from port2port.verify import SEQUENCE_STEP, EquivocationError, RefusedError, Work, run
+
+
+@dataclass(slots=True, kw_only=True)
+class _There:
+    """What is logged already: digests with index and time, and the (statement id, issuer) that are taken."""
+
+    digests: dict[bytes, tuple[int, int]]
+    names: set[tuple[str, str]]
+
+
+@dataclass(slots=True, kw_only=True)
+class _Rows:
+    """What one group writes."""
+
+    leaves: list[bytes] = field(default_factory=list)
+    entries: list[dict[str, object]] = field(default_factory=list)
+    bodies: list[dict[str, object]] = field(default_factory=list)
+    objects: list[dict[str, object]] = field(default_factory=list)
+    controls: list[dict[str, object]] = field(default_factory=list)
+
+
+class Log(Tree):
+    """The federation's log in one database. Made once per process; ``append`` runs on the one writer thread."""
+
+    def __init__(self, store: Store, *, origin: str, key: SigningKey, clock: Clock) -> None:
+        super().__init__(store, origin=origin, key=key)
+        self._clock = clock
+        self._classes = Classes()
+        self._last: dict[str, tuple[int, bytes]] = {}
+        self._stamp: tuple[int, bytes] | None = None
+
+    def append(self, group: Sequence[Candidate], judge: Judge | None = None) -> list[Outcome]:
+        """Log what can be logged, one outcome for each candidate, durable on return. Raises StorageError.
+
+        After an error nobody knows whether the group was logged: hand it in again and let it be de-duplicated.
+        """
+        outcomes = self._store.database.write_now(lambda connection: self.append_in(connection, group, judge))
+        reach("hub.after_commit")
+        return outcomes
+
+    def append_in(self, connection: Connection, group: Sequence[Candidate], judge: Judge | None) -> list[Outcome]:
+        """As ``append``, within the caller's writing transaction, which must commit before anybody is told."""
+        head = lock_head(connection)
+        if self._stamp != head.stamp:
+            self._classes.forget()
+            self._last.clear()
+        self._stamp = None
+        received_ms = max(to_ms(self._clock.now()), head.last_received_ms)
+        there = _There(
+            digests=logged(connection, [item.work.digest for item in group]),
+            names=_taken(connection, [item.work.said for item in group]),
+        )
+        self._load_last(connection, {item.work.said.signer for item in group})
+        if judge is not None:
+            judge.begin(connection, head, group)
+        rows, outcomes = _Rows(), []
+        for item in group:
+            at = Appended(index=head.next + len(rows.leaves), received_ms=received_ms)
+            outcome = self._decide(item, judge, there, at)
+            outcomes.append(outcome)
+            if isinstance(outcome, Appended):
+                self._add(connection, rows, item, outcome, head.roster_version)
+            elif isinstance(outcome, Refused):
+                _record_equivocation(connection, item.work, outcome.error, received_ms)
+        stamp = self._write(connection, head, rows, received_ms)
+        if judge is not None:
+            judge.end(stamp)
+        self._stamp = stamp
+        reach("hub.before_commit")
+        return outcomes
+
+    def last_seq(self, signer: str) -> tuple[int, bytes] | None:
+        """(sequence, digest) of the newest logged statement of a signing key; within ``append`` only."""
+        return self._last.get(signer)
+
+    def _decide(self, item: Candidate, judge: Judge | None, there: _There, at: Appended) -> Outcome:
+        work = item.work
+        first = there.digests.get(work.digest)
+        if first is not None:
+            return Duplicate(index=first[0], received_ms=first[1])
+        name = (work.said.id, work.said.issuer)
+        try:
+            if name in there.names:
+                raise ConflictError("the issuer used this statement id before")
+            run((SEQUENCE_STEP,), work)
+            if judge is not None:
+                judge.judge(item, at.index, at.received_ms)
+        except Port2PortError as error:
+            if error.fatal:
+                raise
+            return Refused(error=error)
+        there.digests[work.digest] = (at.index, at.received_ms)
+        there.names.add(name)
+        self._last[work.said.signer] = (work.said.seq, work.digest)
+        return at
+
+    def _load_last(self, connection: Connection, signers: set[str]) -> None:
+        for signer in signers - self._last.keys():
+            row = connection.execute(_LAST_SEQ, {"signer": signer}).first()
+            if row is not None:
+                self._last[signer] = (row.seq, bytes(row.digest))
+
+    def _add(self, connection: Connection, rows: _Rows, item: Candidate, at: Appended, version: int) -> None:
+        work, said, index = item.work, item.work.said, at.index
+        rows.leaves.append(item.leaf_hash(at.received_ms))
+        rows.entries.append(
+            {
+                "index": index,
+                "digest": work.digest,
+                "statement_id": said.id,
+                "kind": said.kind,
+                "issuer": said.issuer,
+                "signer": said.signer,
+                "seq": said.seq,
+                "received_ms": at.received_ms,
+                "realm": said.realm,
+                "visibility": self._classes.number(connection, said),
+            }
+        )
+        rows.bodies.append({"index": index, "envelope": work.raw})
+        rows.objects.extend(object_rows(said, index, item.revokes))
+        if said.is_control:
+            rows.controls.append({"version": version + len(rows.controls) + 1, "index": index})
+
+    def _write(self, connection: Connection, head: Head, rows: _Rows, received_ms: int) -> tuple[int, bytes]:
+        frontier, roots = merkle.extend_with_roots(Frontier.from_bytes(head.frontier), rows.leaves)
+        root = roots[-1] if roots else head.root
+        if roots:
+            pairs = enumerate(zip(rows.leaves, roots, strict=True), start=head.next)
+            leaves = [{"index": index, "leaf_hash": leaf, "root": after} for index, (leaf, after) in pairs]
+            connection.execute(_INSERT_LEAF, leaves)
+            connection.execute(_INSERT_ENTRY, rows.entries)
+            connection.execute(_INSERT_BODY, rows.bodies)
+        if rows.objects:
+            connection.execute(_INSERT_OBJECT, rows.objects)
+        if rows.controls:
+            connection.execute(_INSERT_CONTROL, rows.controls)
+        note = sign(Checkpoint(origin=self._origin, size=frontier.size, root=root), self._key).note
+        changed = {
+            "next": frontier.size,
+            "root": root,
+            "frontier": frontier.to_bytes(),
+            "roster_version": head.roster_version + len(rows.controls),
+            "last_received_ms": received_ms if roots else head.last_received_ms,
+            "note": note,
+        }
+        connection.execute(_UPDATE_HEAD, changed)
+        if self._store.is_postgres and roots:
+            connection.execute(_NOTIFY, {"channel": CHANNEL, "payload": str(frontier.size)})
+        return frontier.size, root
+
+
+_INSERT_LEAF: Final = LEAF.insert()
+_INSERT_ENTRY: Final = ENTRY.insert()
+_INSERT_BODY: Final = BODY.insert()
+_INSERT_OBJECT: Final = OBJECT.insert()
+_INSERT_CONTROL: Final = CONTROL.insert()
+_UPDATE_HEAD: Final = HEAD.update().where(HEAD.c.id == 0)
+_NOTIFY: Final = sa.text("SELECT pg_notify(:channel, :payload)")
+_LAST_SEQ: Final = (
+    sa.select(ENTRY.c.seq, ENTRY.c.digest)
+    .where(ENTRY.c.signer == sa.bindparam("signer"))
+    .order_by(ENTRY.c.seq.desc())
+    .limit(1)
+)
+_TAKEN: Final = sa.select(ENTRY.c.statement_id, ENTRY.c.issuer).where(
+    ENTRY.c.statement_id.in_(sa.bindparam("ids", expanding=True))
+)
+
+
+def _record_equivocation(connection: Connection, work: Work, error: Port2PortError, at_ms: int) -> None:
+    """One key, one sequence number, two statements: the hub keeps both digests for the officers of that member."""
+    if isinstance(error, RefusedError) and error.cause_code == EquivocationError.code:
+        said = work.said
+        facts = {"digest": work.digest.hex(), "seq": said.seq, "signer": said.signer}
+        audit(connection, at_ms=at_ms, event=EquivocationError.code, member=said.issuer, facts=facts)
+
+
+def _taken(connection: Connection, said: Sequence[Statement]) -> set[tuple[str, str]]:
+    rows = connection.execute(_TAKEN, {"ids": [item.id for item in said]})
+    return {(row.statement_id, row.issuer) for row in rows}
