@@ -23,6 +23,8 @@ EVIDENCE_LINES: Final = 24
 REACH_MARGIN_M: Final = 1000.0
 REACH_SPEED_KN: Final = 50.0
 REACH_JITTER_S: Final = 60.0
+# At most 800 m at any latitude, so within the margin without trigonometry: nearly every report of nearly every ship.
+NEAR_DEG: Final = 0.005
 
 
 class FindingKind(StrEnum):
@@ -180,5 +182,11 @@ def which_track(discriminators: Iterable[Discriminator], seen: AisPosition, name
 
 def could_reach(origin: Position, left_at: datetime, seen: AisPosition, *, speed_kn: float = REACH_SPEED_KN) -> bool:
     """Whether a ship could be at both places, allowing 1 km and a minute for clocks and GNSS."""
+    there = seen.position
+    if (
+        abs(origin.latitude_deg - there.latitude_deg) < NEAR_DEG
+        and abs(origin.longitude_deg - there.longitude_deg) < NEAR_DEG
+    ):
+        return True
     elapsed_s = abs((seen.observed_at - left_at).total_seconds()) + REACH_JITTER_S
-    return haversine_m(origin, seen.position) <= REACH_MARGIN_M + metres_per_second(speed_kn) * elapsed_s
+    return haversine_m(origin, there) <= REACH_MARGIN_M + metres_per_second(speed_kn) * elapsed_s

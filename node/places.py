@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 from datetime import time
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import orjson
 import shapely
@@ -106,9 +106,10 @@ class Places:
         self._tree = STRtree([place.outline for place in self.places])
         self.fences = tuple(place for place in self.places if place.rules is not None)
         self._fence_tree = STRtree([place.outline for place in self.fences])
-        self._inner = [place.inner for place in self.fences]
-        for geometry in self._inner:
-            shapely.prepare(geometry)
+        # The geometries of a tree, as an array: this one is never searched.
+        self._inner = STRtree([place.inner for place in self.fences]).geometries
+        for geometries in (self._tree.geometries, self._fence_tree.geometries, self._inner):
+            shapely.prepare(geometries)
 
     def __len__(self) -> int:
         return len(self.places)
@@ -119,30 +120,35 @@ class Places:
 
     def locate(self, positions: Sequence[Position]) -> list[tuple[Place, ...]]:
         """For each position the places it lies in, the most specific first."""
-        return [tuple(self.places[index] for index in sorted(hit)) for hit in _hits(self._tree, positions)]
+        found: list[list[int]] = [[] for _ in positions]
+        if positions and self.places:
+            for point, place in zip(*_hits(self._tree, _points(positions)), strict=True):
+                found[point].append(place)
+        return [tuple(self.places[index] for index in sorted(hit)) if hit else () for hit in found]
 
     def locate_fences(self, positions: Sequence[Position]) -> list[tuple[tuple[Place, bool], ...]]:
         """For each position the fences it lies in, and whether it is at least 50 m inside."""
-        if not self.fences:
-            return [()] * len(positions)
-        found = []
-        for position, hit in zip(positions, _hits(self._fence_tree, positions), strict=True):
-            inside = ((index, self._inner[index]) for index in sorted(hit))
-            x, y = position.longitude_deg, position.latitude_deg
-            found.append(tuple((self.fences[i], bool(shapely.intersects_xy(g, x, y))) for i, g in inside))
-        return found
+        found: list[list[tuple[int, bool]]] = [[] for _ in positions]
+        if positions and self.fences:
+            points = _points(positions)
+            which, where = _hits(self._fence_tree, points)
+            deep = shapely.intersects(self._inner.take(where), points.take(which)).tolist()
+            for point, place, inside in zip(which, where, deep, strict=True):
+                found[point].append((place, inside))
+        return [tuple((self.fences[index], deep) for index, deep in sorted(hit)) if hit else () for hit in found]
 
 
-def _hits(tree: STRtree, positions: Sequence[Position]) -> list[list[int]]:
-    hits: list[list[int]] = [[] for _ in positions]
-    if positions and len(tree):
-        points = shapely.points(
-            [position.longitude_deg for position in positions], [position.latitude_deg for position in positions]
-        )
-        which, where = tree.query(points, predicate="intersects")
-        for point, place in zip(which.tolist(), where.tolist(), strict=True):
-            hits[point].append(place)
-    return hits
+def _points(positions: Sequence[Position]) -> Any:  # an array of shapely points; shapely has no types
+    return shapely.points(
+        [position.longitude_deg for position in positions], [position.latitude_deg for position in positions]
+    )
+
+
+def _hits(tree: STRtree, points: Any) -> tuple[list[int], list[int]]:
+    """Which point lies in which geometry: boxes by the tree, then the prepared outlines, all in one call each."""
+    which, where = tree.query(points)
+    inside = shapely.intersects(tree.geometries.take(where), points.take(which))
+    return which[inside].tolist(), where[inside].tolist()
 
 
 def load_places(data: bytes) -> Places:

@@ -31,11 +31,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from node.detectors.base import Scene
-    from port2port.geo import Position
 
 HIGH_SPEED_CRAFT: Final = range(40, 50)  # ITU-R M.1371 table 53
 BASE_CONFIDENCE: Final = 75
-NEAR_DEG: Final = 0.005  # below the kilometre that every report may be off
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -141,14 +139,14 @@ class IdentityClone:
         return track
 
     def _nearest_reached(self, number: _Number, seen: AisPosition) -> _Track | None:
-        if len(number.tracks) == 1 and _is_near(number.tracks[0].last.position, seen.position):
-            return number.tracks[0]
         reached = [
-            (haversine_m(track.last.position, seen.position), index)
-            for index, track in enumerate(number.tracks)
+            track
+            for track in number.tracks
             if could_reach(track.last.position, track.last.observed_at, seen, speed_kn=number.speed_kn)
         ]
-        return number.tracks[min(reached)[1]] if reached else None
+        if len(reached) < 2:
+            return reached[0] if reached else None
+        return min(reached, key=lambda track: haversine_m(track.last.position, seen.position))
 
     def _begin(self, number: _Number, seen: AisPosition) -> _Track:
         settings = self._settings
@@ -224,14 +222,6 @@ class IdentityClone:
             "reports_newer": Measure(value=newer.count, unit="reports", limit=settings.confirm_newer),
             "reports_older_since": Measure(value=between, unit="reports", limit=settings.confirm_older),
         }
-
-
-def _is_near(one: Position, other: Position) -> bool:
-    """Within 800 m at any latitude, told without trigonometry: nearly every report of nearly every ship is."""
-    return (
-        abs(one.latitude_deg - other.latitude_deg) < NEAR_DEG
-        and abs(one.longitude_deg - other.longitude_deg) < NEAR_DEG
-    )
 
 
 def _track_that_said(tracks: list[_Track], seen: AisStatic) -> _Track | None:
