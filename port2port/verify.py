@@ -237,6 +237,8 @@ def _keys(work: Work) -> None:
 
 
 def _signatures(work: Work) -> None:
+    if len(work.public) != len(work.sealed.signatures):
+        raise InvariantError("step 9 has not run")
     message = dsse.pae(work.sealed.payload_type, work.sealed.statement)
     for item, public in zip(work.sealed.signatures, work.public, strict=True):
         keys.verify(public, message, item.sig)
