@@ -1,0 +1,447 @@
+"""From a finding to a draft: the objects a port might publish, how they would be marked, and why.
+
+A draft is a proposal; nothing of it leaves the port before an officer, or a rule that officers approved, says so.
+Findings of the same cause (detector, identity, place) within 24 hours are one draft: the officer decides once.
+Suppressed findings are stored and counted like all others, and make no draft.
+Whoever can write drafts can put words in front of an officer; he cannot sign them.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from typing import Any, Final
+from uuid import UUID
+
+import orjson
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection, Row
+
+from node import tables
+from node.findings import Discriminator, Evidence, Finding, FindingKind, Measure
+from node.suppressions import Suppression, suppressing
+from port2port.canonical import Json
+from port2port.clock import from_ms, to_ms, to_text
+from port2port.errors import ConflictError, NotFoundError
+from port2port.stix import objects as stix
+from port2port.stix.discriminators import Discriminators, TrackHint
+from port2port.stix.markings import TLP_IDS, tlp_of_id
+from port2port.stix.normalise import normalise
+from port2port.tlp import Tlp
+from port2port.tlp import parse as tlp_of
+
+_DRAFT: Final = tables.DraftRow.__table__  # type: ignore[attr-defined]  # SQLModel adds it
+_FINDING: Final = tables.FindingRow.__table__  # type: ignore[attr-defined]  # as above
+SAME_CAUSE: Final = timedelta(hours=24)
+OPEN: Final = "open"
+PUBLISHED: Final = "published"
+REJECTED: Final = "rejected"
+SINGLE_OPEN_SOURCE: Final = "single-open-source"
+PLEASURE_CRAFT: Final = frozenset({36, 37})  # ITU-R M.1371 table 53: sailing, pleasure craft
+_PATHS: Final = {"mmsi": "vessel:mmsi", "imo": "vessel:imo", "eni": "vessel:eni"}
+EVIDENCE_OF_A_DRAFT: Final = 96  # lines
+
+
+class NoDraftError(NotFoundError):
+    """There is no draft of this id."""
+
+    code = "NO_DRAFT"
+
+
+class DraftDecidedError(ConflictError):
+    """The draft was published or rejected already."""
+
+    code = "DRAFT_DECIDED"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Proposal:
+    """What would be said and to whom. ``groups`` are names; their newest version is taken when it is published."""
+
+    kind: str
+    objects: tuple[bytes, ...]
+    tlp: Tlp = Tlp.AMBER
+    groups: tuple[str, ...] = ()
+    recipients: tuple[str, ...] = ()
+    handling: str | None = None
+    purpose: str | None = None
+    personal_data: bool = False
+    body: Mapping[str, Json] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Draft:
+    """``source`` is the cause, ``why`` what the officer reads before deciding, ``evidence`` the lines behind it."""
+
+    id: str
+    source: str
+    state: str
+    made_at: datetime
+    proposal: Proposal
+    why: Mapping[str, Json]
+    findings: tuple[str, ...] = ()
+    evidence: tuple[Mapping[str, Json], ...] = ()
+    statements: tuple[str, ...] = ()
+    officer: str = ""
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Defaults:
+    """What a port proposes unless told otherwise; ``issuer`` is its STIX identity."""
+
+    issuer: str
+    groups: tuple[str, ...] = ()
+    tlp: Tlp = Tlp.AMBER
+    handling: str = "call_first"
+    purpose: str = "maritime-security"
+    valid_for: timedelta = timedelta(days=7)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Taken:
+    """What became of a finding: silenced, nothing to publish, or part of a draft (a new one or one known)."""
+
+    finding: Finding
+    suppression: Suppression | None = None
+    draft: Draft | None = None
+    is_new: bool = False
+
+
+def propose(finding: Finding, defaults: Defaults, *, now: datetime, ident: UUID, created: datetime) -> Proposal | None:
+    """The indicator a finding amounts to; None for what never leaves the port (data quality).
+
+    ``ident`` and ``created`` stay the same when a later finding of the same cause brings the draft up to date.
+    """
+    path, value = _binding(finding)
+    if finding.kind is FindingKind.DATA_QUALITY or path is None:
+        return None
+    labels = (
+        str(finding.kind).lower().replace("_", "-"),
+        *((SINGLE_OPEN_SOURCE,) if finding.single_open_source else ()),
+    )
+    header = stix.Header(
+        ident=ident,
+        issuer=defaults.issuer,
+        created=created,
+        modified=now if now > created else None,
+        tlp=defaults.tlp,
+        confidence=finding.confidence,
+        labels=labels,
+    )
+    indicator = stix.indicator(
+        header,
+        name=_name(finding, value),
+        pattern=stix.pattern_equals(path, [value]),
+        valid_from=min(finding.found_at, created),
+        valid_until=now + defaults.valid_for,
+        description=finding.reason,
+        discriminators=discriminators_of(finding),
+    )
+    return Proposal(
+        kind="publish",
+        objects=(indicator,),
+        tlp=defaults.tlp,
+        groups=defaults.groups,
+        handling=defaults.handling,
+        purpose=defaults.purpose,
+        personal_data=is_personal(finding),
+    )
+
+
+def discriminators_of(finding: Finding, *, suspect: str = "newer") -> Discriminators | None:
+    """Which of two tracks is meant. The node cannot know who lies: it proposes the one that appeared later."""
+    by_track = {one.track: one for one in finding.discriminators}
+    if suspect not in by_track:
+        return None
+    other = next((_hint(one) for track, one in by_track.items() if track != suspect), None)
+    return Discriminators(suspect=_hint(by_track[suspect]), other=other)
+
+
+def is_personal(finding: Finding) -> bool:
+    """Barges (by their ENI) and pleasure craft are somebody's home or boat: their identity is personal data."""
+    types = {number for one in finding.discriminators for number in one.ship_types}
+    measured = finding.numbers.get("ship_type")
+    types |= {int(measured.value)} if measured is not None else set()
+    return finding.subjects[0].startswith("eni:") or bool(types & PLEASURE_CRAFT)
+
+
+def cause_of(finding: Finding) -> str:
+    """Findings with an equal cause are about the same thing."""
+    name = finding.detector.partition("@")[0]
+    return "/".join((name, str(finding.kind), ",".join(finding.subjects), ",".join(finding.places)))
+
+
+def why_of(finding: Finding) -> dict[str, Json]:
+    """The numbers, the limits and the rest that an officer needs to judge it, as structure."""
+    return {
+        "confidence": finding.confidence,
+        "detector": finding.detector,
+        "found_at": to_text(finding.found_at),
+        "kind": str(finding.kind),
+        "numbers": {name: _measure(measure) for name, measure in sorted(finding.numbers.items())},
+        "places": list(finding.places),
+        "reason": finding.reason,
+        "severity": finding.severity.name.lower(),
+        "single_open_source": finding.single_open_source,
+        "source_classes": [*sorted({line.source_class.name.lower() for line in finding.evidence})],
+        "stations": [*sorted({line.station for line in finding.evidence})],
+        "subjects": list(finding.subjects),
+        "tracks": [_track(one) for one in finding.discriminators],
+    }
+
+
+def marked(raw: bytes, tlp: Tlp) -> bytes:
+    """An object, not yet published, under another TLP label; other markings stay."""
+    data = orjson.loads(raw)
+    kept = [ref for ref in data.get("object_marking_refs", []) if tlp_of_id(ref) is None]
+    return normalise({**data, "object_marking_refs": [*kept, TLP_IDS[tlp]]})
+
+
+def settled(proposal: Proposal, *, tlp: Tlp, **changes: Any) -> Proposal:
+    """The proposal as an officer decided it, its objects marked accordingly."""
+    return replace(proposal, tlp=tlp, objects=tuple(marked(raw, tlp) for raw in proposal.objects), **changes)
+
+
+# --- the store ----------------------------------------------------------------------------------------------------
+
+
+def take_in(
+    connection: Connection,
+    finding: Finding,
+    defaults: Defaults,
+    *,
+    now: datetime,
+    new_id: Callable[[], UUID],
+) -> Taken:
+    """Store a finding and, unless something silences it, make or update its draft. Known findings change nothing."""
+    if connection.execute(sa.select(_FINDING.c.id).where(_FINDING.c.id == str(finding.id))).first() is not None:
+        return Taken(finding=finding)
+    silenced = suppressing(connection, finding, now)
+    connection.execute(
+        sa.insert(_FINDING).values(
+            id=str(finding.id),
+            detector=finding.detector,
+            kind=str(finding.kind),
+            found_ms=to_ms(finding.found_at),
+            suppressed_by="" if silenced is None else silenced.id,
+            body=orjson.dumps(why_of(finding)),
+        )
+    )
+    if silenced is not None:
+        return Taken(finding=finding, suppression=silenced)
+    return _drafted(connection, finding, defaults, now=now, new_id=new_id)
+
+
+def _drafted(
+    connection: Connection, finding: Finding, defaults: Defaults, *, now: datetime, new_id: Callable[[], UUID]
+) -> Taken:
+    known = _same_cause(connection, cause_of(finding), now)
+    if known is None:
+        proposal = propose(finding, defaults, now=now, ident=new_id(), created=now)
+        if proposal is None:
+            return Taken(finding=finding)
+        draft = add(connection, cause_of(finding), proposal, why_of(finding), now=now, about=(finding,))
+        return Taken(finding=finding, draft=draft, is_new=True)
+    draft = replace(known, findings=(*known.findings, str(finding.id)))
+    if known.state == OPEN:
+        header = orjson.loads(known.proposal.objects[0])
+        ident, created = UUID(header["id"].partition("--")[2]), datetime.fromisoformat(header["created"])
+        newer = propose(finding, defaults, now=now, ident=ident, created=created)
+        lines = (*known.evidence, *map(_line, finding.evidence))[-EVIDENCE_OF_A_DRAFT:]
+        draft = replace(draft, proposal=newer or known.proposal, why=why_of(finding), evidence=lines)
+    _save(connection, draft)
+    return Taken(finding=finding, draft=draft)
+
+
+def add(
+    connection: Connection,
+    source: str,
+    proposal: Proposal,
+    why: Mapping[str, Json],
+    *,
+    now: datetime,
+    about: tuple[Finding, ...] = (),
+) -> Draft:
+    """A new open draft; its id is short, because an officer types it."""
+    count = connection.scalar(sa.select(sa.func.count()).select_from(_DRAFT)) or 0
+    draft = Draft(
+        id=f"D{count + 1}",
+        source=source,
+        state=OPEN,
+        made_at=now,
+        proposal=proposal,
+        why=why,
+        findings=tuple(str(finding.id) for finding in about),
+        evidence=tuple(_line(line) for finding in about for line in finding.evidence),
+    )
+    connection.execute(
+        sa.insert(_DRAFT).values(id=draft.id, source=source, state=OPEN, made_ms=to_ms(now), body=_body(draft))
+    )
+    return draft
+
+
+def get(connection: Connection, draft_id: str) -> Draft:
+    """The draft of this id, in either case of letters. Raises NoDraftError."""
+    row = connection.execute(sa.select(_DRAFT).where(_DRAFT.c.id == draft_id.upper())).one_or_none()
+    if row is None:
+        raise NoDraftError(f"there is no draft {draft_id[:40]}; see: port2port-node review list")
+    return _of_row(row)
+
+
+def get_open(connection: Connection, draft_id: str) -> Draft:
+    """As ``get``, for one that still waits. Raises DraftDecidedError for any other."""
+    draft = get(connection, draft_id)
+    if draft.state != OPEN:
+        raise DraftDecidedError(f"draft {draft.id} was {draft.state} already, by {draft.officer}")
+    return draft
+
+
+def listed(connection: Connection, state: str = OPEN) -> list[Draft]:
+    """The drafts in a state, the oldest first."""
+    query = sa.select(_DRAFT).where(_DRAFT.c.state == state).order_by(_DRAFT.c.made_ms, sa.func.length(_DRAFT.c.id))
+    return [_of_row(row) for row in connection.execute(query)]
+
+
+def decide(connection: Connection, draft: Draft, *, state: str, officer: str, reason: str, now: datetime) -> None:
+    """Close an open draft: compare-and-swap, so that two officers cannot decide it twice.
+
+    Raises DraftDecidedError.
+    """
+    closed = replace(draft, state=state, officer=officer, reason=reason)
+    changed = connection.execute(
+        sa.update(_DRAFT)
+        .where(_DRAFT.c.id == draft.id, _DRAFT.c.state == OPEN)
+        .values(state=state, decided_ms=to_ms(now), officer=officer, reason=reason, body=_body(closed))
+    )
+    if changed.rowcount != 1:
+        raise DraftDecidedError(f"somebody else decided draft {draft.id} just now")
+
+
+def published_as(connection: Connection, statement_id: str) -> Draft | None:
+    """The draft that became a statement."""
+    return next((one for one in listed(connection, PUBLISHED) if statement_id in one.statements), None)
+
+
+def suppressed_count(connection: Connection, since: datetime) -> dict[str, int]:
+    """How many findings each suppression has silenced since then."""
+    query = (
+        sa.select(_FINDING.c.suppressed_by, sa.func.count())
+        .where(_FINDING.c.suppressed_by != "", _FINDING.c.found_ms >= to_ms(since))
+        .group_by(_FINDING.c.suppressed_by)
+    )
+    return {row[0]: row[1] for row in connection.execute(query)}
+
+
+def _same_cause(connection: Connection, source: str, now: datetime) -> Draft | None:
+    query = sa.select(_DRAFT).where(_DRAFT.c.source == source, _DRAFT.c.made_ms > to_ms(now - SAME_CAUSE))
+    row = connection.execute(query.order_by(_DRAFT.c.made_ms.desc()).limit(1)).one_or_none()
+    return None if row is None else _of_row(row)
+
+
+def _save(connection: Connection, draft: Draft) -> None:
+    connection.execute(sa.update(_DRAFT).where(_DRAFT.c.id == draft.id).values(body=_body(draft)))
+
+
+def _body(draft: Draft) -> bytes:
+    said = draft.proposal
+    return orjson.dumps(
+        {
+            "proposal": {
+                "kind": said.kind,
+                "objects": [raw.decode() for raw in said.objects],
+                "tlp": said.tlp.value,
+                "groups": said.groups,
+                "recipients": said.recipients,
+                "handling": said.handling,
+                "purpose": said.purpose,
+                "personal_data": said.personal_data,
+                "body": dict(said.body),
+            },
+            "why": dict(draft.why),
+            "findings": draft.findings,
+            "evidence": [dict(line) for line in draft.evidence],
+            "statements": draft.statements,
+        }
+    )
+
+
+def _of_row(row: Row[Any]) -> Draft:
+    data = orjson.loads(row.body)
+    said = data["proposal"]
+    return Draft(
+        id=row.id,
+        source=row.source,
+        state=row.state,
+        made_at=from_ms(row.made_ms),
+        proposal=Proposal(
+            kind=said["kind"],
+            objects=tuple(text.encode() for text in said["objects"]),
+            tlp=tlp_of(said["tlp"]),
+            groups=tuple(said["groups"]),
+            recipients=tuple(said["recipients"]),
+            handling=said["handling"],
+            purpose=said["purpose"],
+            personal_data=said["personal_data"],
+            body=said["body"],
+        ),
+        why=data["why"],
+        findings=tuple(data["findings"]),
+        evidence=tuple(data["evidence"]),
+        statements=tuple(data["statements"]),
+        officer=row.officer,
+        reason=row.reason,
+    )
+
+
+def _binding(finding: Finding) -> tuple[str | None, str]:
+    kind, _, value = finding.subjects[0].partition(":")
+    return _PATHS.get(kind), value
+
+
+def _name(finding: Finding, value: str) -> str:
+    kind = finding.subjects[0].partition(":")[0].upper()
+    if finding.kind is FindingKind.IDENTITY_CLONE:
+        return f"Cloned identity: {kind} {value}"
+    return f"{kind} {value} crossed a fence: {', '.join(finding.places) or 'unnamed'}"[:200]
+
+
+def _hint(one: Discriminator) -> TrackHint:
+    """What is known of a track and was said only once: two names for one ship tell nothing."""
+    said: dict[str, tuple[Any, ...]] = {
+        "vessel:name": one.names,
+        "vessel:call_sign": one.callsigns,
+        "vessel:imo": tuple(f"{imo:07d}" for imo in one.imos),
+        "vessel:ship_type": one.ship_types,
+    }
+    return TrackHint(
+        position=(one.position.latitude_deg, one.position.longitude_deg),
+        reported_at=one.last_seen,
+        facts={path: values[0] for path, values in said.items() if len(values) == 1},
+    )
+
+
+def _measure(measure: Measure) -> dict[str, Json]:
+    return {"limit": measure.limit, "unit": measure.unit, "value": measure.value}
+
+
+def _track(one: Discriminator) -> dict[str, Json]:
+    return {
+        "cell": one.cell,
+        "first_seen": to_text(one.first_seen),
+        "last_seen": to_text(one.last_seen),
+        "names": list(one.names),
+        "track": one.track,
+    }
+
+
+def _line(line: Evidence) -> dict[str, Json]:
+    return {
+        "line": base64.b64encode(line.line).decode(),
+        "observed_ms": to_ms(line.observed_at),
+        "received_ms": to_ms(line.received_at),
+        "source_class": line.source_class.name.lower(),
+        "station": line.station,
+    }

@@ -1,0 +1,264 @@
+"""Split by audience, sign, enqueue, freeze the evidence: one transaction, or nothing at all.
+
+Before a sequence is taken or a key touched, the statement goes through the same numbered steps that hub and
+receivers run, so that what would be refused there is refused here, with the same words, while the officer is still
+looking. TLP:RED ends here: not before sealed delivery exists.
+"""
+
+from __future__ import annotations
+
+import secrets
+import uuid
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Final
+
+from sqlalchemy.engine import Connection
+
+from node import drafts, evidence, store
+from node.drafts import Draft, Proposal
+from node.outbox import Outbox, Queued
+from port2port import canonical, verify
+from port2port import statement as stm
+from port2port.authority import Voice
+from port2port.canonical import SAFE_INTEGER, Json
+from port2port.clock import to_ms
+from port2port.envelope import PAYLOAD_TYPE, SaltedObject, SignedEnvelope
+from port2port.errors import PolicyError
+from port2port.keys import SigningKey
+from port2port.limits import KIB, LIMITS
+from port2port.roster import Roster
+from port2port.statement import LogSeen, ObjectRef, Statement
+from port2port.stix.validate import ValidObject
+from port2port.tlp import Tlp
+from port2port.verify import Context, SealedDeliveryError, Work
+
+# Issuer, authority, audience, time, commitments, objects, ownership, marking: all that needs no signature.
+_STEPS: Final = (verify.STEPS[7], *verify.STEPS[11:18])
+_SIGNATURES_BYTES: Final = 64 * KIB  # room in an envelope for what is not objects
+_NO_COMMITMENT: Final = "0" * 64
+
+
+class OfficerError(PolicyError):
+    """This officer's key may not sign for this port; the text says why."""
+
+    code = "OFFICER"
+
+
+class UnknownGroupError(PolicyError):
+    """A sharing group that the roster does not know."""
+
+    code = "UNKNOWN_GROUP"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Author:
+    """This port as somebody who says things."""
+
+    federation: str
+    genesis_hash: str
+    member: str
+    outbox: Outbox
+    validate: Callable[[bytes], ValidObject]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Officer:
+    """A person at work, by pseudonym, with the key he unlocked."""
+
+    pseudonym: str
+    key: SigningKey
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Act:
+    """Under whose authority something is said, when, and what is known then."""
+
+    roster: Roster
+    decided_by: str
+    now: datetime
+    officers: tuple[Officer, ...] = ()
+    realm: str = "real"
+
+
+def publish(connection: Connection, author: Author, proposal: Proposal, act: Act) -> list[Queued]:
+    """The statements that say it, signed and queued. Raises the error of the first rule in the way; then nothing
+    is written, because the caller's transaction ends."""
+    parts = split(proposal, author.validate)
+    for officer in act.officers:
+        require_officer(act.roster, author.member, officer, act.now)
+    made = [_statement(connection, author, part, act) for part in parts]
+    for statement, salted in made:
+        _rehearse(statement, salted, author, act)
+    keys = [officer.key for officer in act.officers]
+    at_ms = to_ms(act.now)
+    return [
+        author.outbox.sign(connection, statement, officers=keys, objects=salted, at_ms=at_ms)
+        for statement, salted in made
+    ]
+
+
+def release(connection: Connection, author: Author, draft: Draft, proposal: Proposal, act: Act) -> list[Queued]:
+    """Publish a draft as decided, freeze the raw lines behind it and close it: one transaction.
+
+    Raises as ``publish``, or DraftDecidedError.
+    """
+    queued = publish(connection, author, proposal, act)
+    for item in queued:
+        evidence.freeze(connection, draft.evidence, item.statement_id, by=act.decided_by, at_ms=to_ms(act.now))
+    said = replace(draft, proposal=proposal, statements=tuple(item.statement_id for item in queued))
+    who = act.decided_by.partition(":")[2]
+    drafts.decide(connection, said, state=drafts.PUBLISHED, officer=who, reason="", now=act.now)
+    return queued
+
+
+def split(proposal: Proposal, validate: Callable[[bytes], ValidObject]) -> list[Proposal]:
+    """One audience and one effective marking per statement, and no statement or envelope over its bound.
+
+    Raises SealedDeliveryError for RED and ProfileError for an object that is not valid.
+    """
+    if proposal.tlp is Tlp.RED:
+        raise SealedDeliveryError("TLP:RED is refused: not before sealed delivery exists")
+    by_marking: dict[Tlp, list[bytes]] = {}
+    for raw in proposal.objects:
+        by_marking.setdefault(validate(raw).tlp or proposal.tlp, []).append(raw)
+    if Tlp.RED in by_marking:
+        raise SealedDeliveryError("an object is marked TLP:RED, which is refused: not before sealed delivery exists")
+    if not by_marking:
+        return [proposal]
+    return [
+        replace(proposal, tlp=tlp, objects=tuple(chunk))
+        for tlp, objects in sorted(by_marking.items(), key=lambda item: item[0].strictness)
+        for chunk in _chunks(proposal, objects)
+    ]
+
+
+def require_officer(roster: Roster, member: str, officer: Officer, now: datetime) -> None:
+    """That the roster knows this key as this officer's, today. Raises OfficerError."""
+    known = roster.keys.get(officer.key.key_id)
+    if known is None:
+        raise OfficerError(f"the key of {officer.pseudonym} is not in the roster: ask the coordinators to add it")
+    if known.member != member or known.pseudonym != officer.pseudonym or known.public.key_class != "officer":
+        raise OfficerError(f"this key is not the officer's key of {officer.pseudonym} at {member}")
+    if known.revoked_index is not None:
+        raise OfficerError(f"the key of {officer.pseudonym} was revoked")
+    if to_ms(now) > known.not_after_ms:
+        raise OfficerError(f"the key of {officer.pseudonym} has expired: it needs a rekey")
+
+
+def groups_now(roster: Roster, names: Sequence[str]) -> tuple[tuple[str, int], ...]:
+    """The newest version of each group. Raises UnknownGroupError, which names those there are."""
+    known = sorted({name for name, _ in roster.groups})
+    found = []
+    for name in sorted(set(names)):
+        version = roster.latest_group(name)
+        if version is None:
+            raise UnknownGroupError(f"there is no sharing group {name[:40]}; there are: {', '.join(known) or 'none'}")
+        found.append((name, version))
+    return tuple(found)
+
+
+def draft_statement(member: str, proposal: Proposal, roster: Roster, *, now: datetime, seen: LogSeen) -> Statement:
+    """The statement a proposal would become, without its objects: enough to ask who would read it."""
+    return Statement(
+        kind=proposal.kind,
+        issuer=member,
+        signer=_NO_COMMITMENT,
+        seq=SAFE_INTEGER,
+        id=f"urn:uuid:{uuid.uuid4()}",
+        issued=now,
+        log_seen=seen,
+        decided_by="rule:none@0",
+        tlp=proposal.tlp,
+        groups=groups_now(roster, proposal.groups),
+        recipients=tuple(sorted(set(proposal.recipients))),
+        handling=proposal.handling,
+        purpose=proposal.purpose,
+        personal_data=proposal.personal_data,
+        body=dict(proposal.body),
+    )
+
+
+def log_seen(connection: Connection) -> LogSeen:
+    """The largest checkpoint this node has verified."""
+    head = store.head(connection)
+    return LogSeen(size=head.size, root=head.frontier.root())
+
+
+def _statement(
+    connection: Connection, author: Author, part: Proposal, act: Act
+) -> tuple[Statement, tuple[SaltedObject, ...]]:
+    salted = tuple(SaltedObject(salt=secrets.token_bytes(LIMITS.salt_bytes), body=raw) for raw in part.objects)
+    bare = draft_statement(author.member, part, act.roster, now=act.now, seen=log_seen(connection))
+    statement = replace(
+        bare,
+        signer=author.outbox.key_id,
+        decided_by=act.decided_by,
+        realm=act.realm,
+        objects=tuple(_ref(author.validate(item.body), stm.commit(item.salt, item.body)) for item in salted),
+    )
+    return statement, salted
+
+
+def _ref(found: ValidObject, commitment: str) -> ObjectRef:
+    modified: Json = found.data.get("modified")
+    return ObjectRef(id=found.id, modified=modified if isinstance(modified, str) else None, commitment=commitment)
+
+
+def _rehearse(statement: Statement, salted: tuple[SaltedObject, ...], author: Author, act: Act) -> None:
+    """What hub and receivers will ask, asked before signing. Raises RefusedError."""
+    raw = stm.encode(statement)
+    seen = statement.log_seen
+    voices = [Voice(key_id=statement.signer, owner=author.member, key_class="machine")]
+    voices += [
+        Voice(key_id=one.key.key_id, owner=author.member, key_class="officer", pseudonym=one.pseudonym)
+        for one in act.officers
+    ]
+    work = Work(
+        raw=raw,
+        statement=statement,
+        envelope=SignedEnvelope(signed=b"", payload_type=PAYLOAD_TYPE, statement=raw, signatures=(), objects=salted),
+        voices=voices,
+        context=Context(
+            federation=author.federation,
+            genesis_hash=author.genesis_hash,
+            roster=act.roster,
+            index=seen.size,
+            received_ms=to_ms(act.now),
+            last_seq=lambda _key: None,
+            root_at=lambda size: seen.root if size == seen.size else None,
+            validate=author.validate,
+        ),
+    )
+    verify.run(_STEPS, work)
+
+
+def _chunks(proposal: Proposal, objects: Sequence[bytes]) -> list[list[bytes]]:
+    """Consecutive objects that fit together; a statement that is too long by itself is refused when it is encoded."""
+    most_refs = LIMITS.statement_bytes - _bare_bytes(proposal)
+    most_bytes = LIMITS.envelope_bytes - LIMITS.statement_bytes - _SIGNATURES_BYTES
+    chunks: list[list[bytes]] = [[]]
+    refs = size = 0
+    for raw in objects:
+        refs += _REF_BYTES
+        size += len(raw) + LIMITS.salt_bytes + _OBJECT_OVERHEAD
+        full = refs > most_refs or size > most_bytes or len(chunks[-1]) >= LIMITS.objects_per_statement
+        if full and chunks[-1]:
+            chunks.append([])
+            refs, size = _REF_BYTES, len(raw) + LIMITS.salt_bytes + _OBJECT_OVERHEAD
+        chunks[-1].append(raw)
+    return chunks
+
+
+# {"commitment":64,"id":at most 24 + 2 + 36,"modified":24} with names, quotes and commas; tests hold it against encode.
+_REF_BYTES: Final = 210
+_OBJECT_OVERHEAD: Final = 16
+_GROUP_BYTES: Final = 80
+_FIXED_BYTES: Final = 1_500
+
+
+def _bare_bytes(proposal: Proposal) -> int:
+    """An upper bound of a statement's length without its objects."""
+    named = len(proposal.groups) * _GROUP_BYTES + len(proposal.recipients) * _GROUP_BYTES
+    return _FIXED_BYTES + named + len(canonical.dumps(dict(proposal.body)))

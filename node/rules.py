@@ -1,0 +1,173 @@
+"""Automatic rules: what may leave the port while nobody is looking, as officers approved it beforehand.
+
+A rule names one detector and its version of trust: the least confidence, the marking, the audience, how many an hour.
+An officer signs exactly that; change a letter and the rule no longer counts. Open radio alone, personal data and
+whatever needs an officer's key is never published by a rule, whatever the rule says.
+Whoever can write the settings can remove a rule; he cannot make one.
+"""
+
+from __future__ import annotations
+
+import base64
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from node import drafts, publish, tables
+from node.drafts import Draft
+from node.outbox import Queued
+from node.publish import Act, Author, Officer
+from port2port import canonical, keys
+from port2port import envelope as dsse
+from port2port.clock import to_ms
+from port2port.errors import ConfigurationError, VerificationError
+from port2port.keys import base64_exact
+from port2port.roster import Roster
+from port2port.statement import HANDLINGS, PURPOSES
+from port2port.tlp import Tlp
+
+RULE_TYPE: Final = "application/vnd.port2port.rule+json;v=1"
+PER_HOUR_MOST: Final = 60
+HOUR: Final = timedelta(hours=1)
+_ID: Final = re.compile(r"[a-z0-9_-]{1,40}", re.ASCII)
+_DRAFT: Final = tables.DraftRow.__table__  # type: ignore[attr-defined]  # SQLModel adds it
+
+
+class RuleError(ConfigurationError):
+    """A rule has a value it cannot have; the text says which."""
+
+    code = "RULE"
+
+
+class RuleApprovalError(VerificationError):
+    """A rule is not approved by a current officer of this port as it stands."""
+
+    code = "RULE_APPROVAL"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AutomaticRule:
+    """``detector`` without its version. ``approved_by`` is a pseudonym, ``signature`` base64 by that officer's key."""
+
+    id: str
+    version: int
+    detector: str
+    min_confidence: int
+    tlp: Tlp
+    groups: tuple[str, ...] = ()
+    recipients: tuple[str, ...] = ()
+    handling: str = "call_first"
+    purpose: str = "maritime-security"
+    per_hour: int = 6
+    approved_by: str = ""
+    signature: str = ""
+
+    def __post_init__(self) -> None:
+        if not _ID.fullmatch(self.id) or not 1 <= self.version <= 999_999:
+            raise RuleError("a rule has an id of lower-case letters, digits, '-' and '_', and a version from 1")
+        if not 0 <= self.min_confidence <= 100 or not 1 <= self.per_hour <= PER_HOUR_MOST:
+            raise RuleError(f"rule {self.id}: min_confidence is 0 to 100 and per_hour 1 to {PER_HOUR_MOST}")
+        if self.handling not in HANDLINGS or self.purpose not in PURPOSES:
+            raise RuleError(f"rule {self.id}: handling or purpose is not one of the known values")
+        if self.tlp is Tlp.RED:
+            raise RuleError(f"rule {self.id}: TLP:RED is never published by a rule")
+
+    @property
+    def name(self) -> str:
+        """How statements name it: ``rule:id@version``."""
+        return f"rule:{self.id}@{self.version}"
+
+    def to_bytes(self) -> bytes:
+        """Canonical JSON of all that was approved: what the officer signs."""
+        return canonical.dumps(
+            {
+                "approved_by": self.approved_by,
+                "detector": self.detector,
+                "groups": sorted(self.groups),
+                "handling": self.handling,
+                "id": self.id,
+                "min_confidence": self.min_confidence,
+                "per_hour": self.per_hour,
+                "purpose": self.purpose,
+                "recipients": sorted(self.recipients),
+                "tlp": self.tlp.value,
+                "version": self.version,
+            }
+        )
+
+    def why_not(self, draft: Draft) -> str | None:
+        """Why this rule leaves a draft to an officer; None where it may publish it."""
+        why = draft.why
+        confidence = why.get("confidence")
+        if str(why.get("detector", "")).partition("@")[0] != self.detector:
+            return "another detector"
+        if why.get("single_open_source") is not False:
+            return "single open source: an officer decides"
+        if draft.proposal.personal_data:
+            return "personal data: two officers decide"
+        if not isinstance(confidence, int) or confidence < self.min_confidence:
+            return f"confidence below {self.min_confidence}"
+        return None
+
+
+def approval(rule: AutomaticRule, officer: Officer) -> str:
+    """The signature that approves a rule, for the settings file; ``rule.approved_by`` must name the officer."""
+    if rule.approved_by != officer.pseudonym:
+        raise RuleError(f"rule {rule.id}: approved_by must say {officer.pseudonym}")
+    return base64.b64encode(officer.key.sign(dsse.pae(RULE_TYPE, rule.to_bytes()))).decode()
+
+
+def require_approved(rule: AutomaticRule, roster: Roster, member: str, now: datetime) -> None:
+    """That a current officer of ours signed the rule as it stands. Raises RuleApprovalError or SignatureError."""
+    for known in roster.keys_of(member, "officer"):
+        if known.pseudonym == rule.approved_by and to_ms(now) <= known.not_after_ms:
+            keys.verify(known.public, dsse.pae(RULE_TYPE, rule.to_bytes()), base64_exact(rule.signature))
+            return
+    raise RuleApprovalError(f"rule {rule.id}: {rule.approved_by or 'nobody'} is no current officer of {member}")
+
+
+def apply(
+    connection: Connection,
+    author: Author,
+    rules: Sequence[AutomaticRule],
+    draft: Draft,
+    *,
+    roster: Roster,
+    now: datetime,
+    skipped: Callable[[str], None],
+) -> list[Queued]:
+    """Publish a draft by the first rule that may, within its quota; what no rule may publish waits for an officer.
+
+    ``skipped`` is told why a rule did not act. Raises as ``publish.release``.
+    """
+    for rule in rules:
+        reason = rule.why_not(draft) or _over_quota(connection, rule, now)
+        if reason is None:
+            require_approved(rule, roster, author.member, now)
+            proposal = drafts.settled(
+                draft.proposal,
+                tlp=rule.tlp,
+                groups=rule.groups,
+                recipients=rule.recipients,
+                handling=rule.handling,
+                purpose=rule.purpose,
+            )
+            return publish.release(
+                connection, author, draft, proposal, Act(roster=roster, decided_by=rule.name, now=now)
+            )
+        skipped(f"{rule.id}: {reason}")
+    return []
+
+
+def _over_quota(connection: Connection, rule: AutomaticRule, now: datetime) -> str | None:
+    done = connection.scalar(
+        sa.select(sa.func.count())
+        .select_from(_DRAFT)
+        .where(_DRAFT.c.officer == f"{rule.id}@{rule.version}", _DRAFT.c.decided_ms > to_ms(now - HOUR))
+    )
+    return f"more than {rule.per_hour} an hour: an officer decides" if (done or 0) >= rule.per_hour else None
