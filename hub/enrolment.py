@@ -32,7 +32,7 @@ from hub.store import audit
 from hub.tables import INVITATION, JOIN_REQUEST, TLS_CERTIFICATE
 from port2port.clock import Clock, to_ms
 from port2port.database import Database
-from port2port.errors import NotMemberError, PolicyError, UnavailableError
+from port2port.errors import NotFoundError, NotMemberError, PolicyError, UnavailableError
 from port2port.ids import member_id
 from port2port.invitation import TOKEN_BYTES
 from port2port.join_request import NODE_MAX, JoiningKey, JoinRequest, JoinRequestError, decode
@@ -58,6 +58,12 @@ class KnownKeyError(PolicyError):
     """A key is offered that the roster knows already."""
 
     code = "KEY_KNOWN"
+
+
+class UnknownCertificateError(NotFoundError):
+    """No certificate with this serial was issued here."""
+
+    code = "CERTIFICATE_UNKNOWN"
 
 
 class NotFoundedError(UnavailableError):
@@ -120,6 +126,22 @@ def invite(connection: Connection, *, member: str, now_ms: int) -> Invited:
     )
     audit(connection, at_ms=now_ms, event="invited", member=member, facts={"node": node})
     return Invited(token=token, node=node, expires_ms=expires_ms)
+
+
+def deny(connection: Connection, *, serial: str, now_ms: int) -> str:
+    """Deny a certificate by its serial; whose it is. Raises UnknownCertificateError."""
+    row = connection.execute(sa.select(TLS_CERTIFICATE).where(TLS_CERTIFICATE.c.serial == serial)).mappings().first()
+    if row is None:
+        raise UnknownCertificateError("no certificate with this serial was issued here")
+    connection.execute(TLS_CERTIFICATE.update().where(TLS_CERTIFICATE.c.serial == serial).values(denied_ms=now_ms))
+    audit(connection, at_ms=now_ms, event="denied", member=row["member"], facts={"serial": serial})
+    return str(row["member"])
+
+
+def denied_serials(connection: Connection) -> frozenset[str]:
+    """The certificates that were denied and could still be shown."""
+    query = sa.select(TLS_CERTIFICATE.c.serial).where(TLS_CERTIFICATE.c.denied_ms.is_not(None))
+    return frozenset(connection.execute(query).scalars())
 
 
 def join_requests(connection: Connection) -> list[tuple[JoinRequest, int]]:

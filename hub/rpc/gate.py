@@ -167,11 +167,11 @@ async def _until_killed(stream: OpenStream, body: asyncio.Task[R]) -> R:
             return body.result()
         raise stream.reason or InvariantError("a stream was killed without a reason")
     finally:
-        await _put_away(killed)
-        await _put_away(body)
+        await put_away(killed)
+        await put_away(body)
 
 
-async def _put_away(task: asyncio.Task[Any]) -> None:
+async def put_away(task: asyncio.Task[Any]) -> None:
     """Cancel and wait until it has ended; its outcome was read by others, or does not matter any more."""
     task.cancel()
     await asyncio.wait({task})
