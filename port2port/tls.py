@@ -190,11 +190,24 @@ def check_certificate(
         certificate.verify_directly_issued_by(x509.load_pem_x509_certificate(ca_pem))
     except (ValueError, TypeError, InvalidSignature) as error:
         raise CertificateError("the certificate was not issued by the federation's CA") from error
-    if _spki(certificate.public_key()) != _spki(key.public_key()):
-        raise CertificateError("the certificate is for another key")
+    require_key(der, key)
     if not found.not_before <= now <= found.not_after:
         raise CertificateError("the certificate is not valid now: check the clock", not_after=str(found.not_after))
     return found
+
+
+def require_key(der: bytes, key: ec.EllipticCurvePrivateKey) -> None:
+    """That a certificate is for this key. Raises CertificateError."""
+    if _spki(_load(der).public_key()) != _spki(key.public_key()):
+        raise CertificateError("the certificate is for another key")
+
+
+def der_of(pem: bytes) -> bytes:
+    """The first certificate of a PEM file in DER. Raises CertificateError."""
+    try:
+        return x509.load_pem_x509_certificate(pem).public_bytes(Encoding.DER)
+    except ValueError as error:
+        raise CertificateError("not a certificate in PEM") from error
 
 
 def channel_credentials(

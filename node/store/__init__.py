@@ -20,6 +20,7 @@ from node.store.log import (
     leaf_hashes,
     quarantine,
     quarantined,
+    quarantined_count,
     reaffirm,
     root_at,
 )
@@ -51,6 +52,7 @@ __all__ = [
     "own_keys",
     "quarantine",
     "quarantined",
+    "quarantined_count",
     "reaffirm",
     "remember_own_key",
     "root_at",

@@ -225,3 +225,8 @@ def quarantined(connection: Connection, *, limit: int = 100) -> list[dict[str, A
     columns = [column for column in _QUARANTINE.c if column.name != "envelope"]
     query = sa.select(*columns).order_by(_QUARANTINE.c.index.desc()).limit(limit)
     return [dict(row._mapping) for row in connection.execute(query)]  # noqa: SLF001  # as above
+
+
+def quarantined_count(connection: Connection) -> int:
+    """How many entries were ever refused by a numbered step."""
+    return connection.scalar(sa.select(sa.func.count()).select_from(_QUARANTINE)) or 0
