@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from hub.members import Members, Peer
-from port2port.errors import BackpressureError, NotMemberError
+from port2port.errors import BackpressureError, NotMemberError, Port2PortError, UnavailableError
 
 logger = logging.getLogger(__name__)
 STREAM_RETRY_MS = 1_000
@@ -27,6 +27,12 @@ class TooManyStreamsError(BackpressureError):
     code = "TOO_MANY_STREAMS"
 
 
+class StoppingError(UnavailableError):
+    """The hub stops; connect again."""
+
+    code = "STOPPING"
+
+
 @dataclass(slots=True, eq=False, kw_only=True)
 class OpenStream:
     """One stream; ``killed`` is set once ``reason`` is."""
@@ -35,7 +41,7 @@ class OpenStream:
     method: str
     standing: Callable[[Peer], object]
     killed: asyncio.Event = field(default_factory=asyncio.Event)
-    reason: NotMemberError | None = None
+    reason: Port2PortError | None = None
 
 
 class Streams:
@@ -80,3 +86,10 @@ class Streams:
                 cut += 1
                 logger.warning("stream cut off", extra={"method": stream.method, "code": error.code})
         return cut
+
+    def end(self, *, but: str) -> None:
+        """The hub stops: end every stream except those of the method ``but``, which still have answers to give."""
+        for stream in tuple(self._open):
+            if stream.method != but:
+                stream.reason = StoppingError("the hub is stopping: connect again")
+                stream.killed.set()

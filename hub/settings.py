@@ -79,7 +79,7 @@ class HubSettings(Settings):
         default=0, ge=0, le=256, description="Threads that verify signatures; 0 means one for each processor."
     )
     stop_grace_s: float = Field(
-        default=5.0, ge=0, le=300, description="Seconds that open streams may go on after a stop was asked for."
+        default=2.0, ge=0, le=300, description="Seconds that open Submit streams may go on after a stop was asked for."
     )
 
     @property

@@ -1,0 +1,173 @@
+"""The composition root: what the hub consists of, in one task group, started and stopped as a whole.
+
+Start: see the log, fold the roster, open the ports. Stop: health says NOT_SERVING, followers are sent away, Submit
+streams may finish their answers, what is inside intake is committed or never acknowledged, the database is closed.
+A task that finds a broken invariant ends the process: a hub that is wrong must not serve.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+from hub.audience import Audiences
+from hub.enrolment import Enrolment, denied_serials
+from hub.feed import Feed
+from hub.intake import Checker, Intake, IntakeJudge, IntakeLimits
+from hub.keyring import Keyring
+from hub.members import Members
+from hub.nonces import Nonces
+from hub.quota import Quotas
+from hub.revocation import Streams
+from hub.rpc import services
+from hub.rpc.gate import Gate
+from hub.rpc.health import Health
+from hub.rpc.server import BoundPorts, OwnCertificate, Servers
+from hub.settings import HubSettings, split_address
+from hub.store import Store
+from hub.transparency import Log, RosterAt
+from port2port.clock import Clock
+from port2port.genesis import Genesis
+from port2port.limits import QUOTA, MemberQuota
+from port2port.metrics import Metrics
+from port2port.patterns import TemplateCache
+from port2port.stix.validate import StixValidator
+
+logger = logging.getLogger(__name__)
+DENIED_POLL_S: Final = 2.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Foundation:
+    """What a hub stands on: its settings, keys and database, and the genesis in its log with its hash."""
+
+    settings: HubSettings
+    keyring: Keyring
+    store: Store
+    genesis: Genesis
+    genesis_hash: str
+    clock: Clock
+    quota: MemberQuota = QUOTA
+
+
+class Hub:
+    """One hub process. Make it inside the event loop that runs it."""
+
+    def __init__(self, base: Foundation) -> None:
+        self._base = base
+        settings, keyring, store, clock = base.settings, base.keyring, base.store, base.clock
+        self.metrics = Metrics("p2p_hub")
+        self.members = Members()
+        self.streams = Streams(self.members)
+        self.log = Log(store, origin=base.genesis.origin, key=keyring.log, clock=clock)
+        audiences = Audiences()
+        self.feed = Feed(store=store, log=self.log, audiences=audiences, roster_changed=self._take_roster)
+        self.intake = Intake(
+            store=store,
+            log=self.log,
+            checker=Checker(
+                federation=settings.federation,
+                genesis_hash=base.genesis_hash,
+                log=self.log,
+                validate=StixValidator(TemplateCache()).validate,
+                clock=clock,
+            ),
+            judge=IntakeJudge(audiences),
+            quotas=Quotas(base.quota, clock),
+            clock=clock,
+            committed=self.feed.wake,
+            limits=IntakeLimits(workers=settings.verify_threads or os.cpu_count() or 1),
+        )
+        self.enrolment = Enrolment(
+            database=store.database,
+            ca=keyring.ca,
+            members=self.members,
+            clock=clock,
+            nonces=Nonces(secrets.token_bytes(32)),
+        )
+        self.health = Health(frozenset(services.NAMES))
+        self.certificate = OwnCertificate(ca=keyring.ca, names=settings.names, clock=clock)
+
+    async def run(self, stop: asyncio.Event, ready: Callable[[BoundPorts], None]) -> None:
+        """Serve until ``stop`` is set. ``ready`` is called once, when both ports answer.
+
+        Raises ConfigurationError where a port cannot be bound, and whatever made a task fail, in a group.
+        """
+        await self.feed.catch_up()
+        await self._read_denied()
+        servers = self._servers()
+        stop_metrics = self._serve_metrics()
+        try:
+            async with asyncio.TaskGroup() as group:
+                tasks = [group.create_task(work) for work in (self.intake.run(), self.feed.run(), self._watch_denied())]
+                try:
+                    settings = self._base.settings
+                    ready(await servers.start(listen=settings.listen, enrolment_listen=settings.enrolment_listen))
+                    await stop.wait()
+                finally:
+                    await self._stop_serving(servers)
+                for task in tasks:
+                    task.cancel()
+        finally:
+            stop_metrics()
+
+    async def _stop_serving(self, servers: Servers) -> None:
+        await self.health.set(serving=False)
+        self.streams.end(but=services.SUBMIT)
+        await servers.stop(self._base.settings.stop_grace_s)
+
+    def _servers(self) -> Servers:
+        base = self._base
+        gate = Gate(
+            federation=base.settings.federation,
+            members=self.members,
+            streams=self.streams,
+            clock=base.clock,
+            metrics=self.metrics,
+        )
+        parts = services.Parts(
+            federation=base.settings.federation,
+            genesis_hash=base.genesis_hash,
+            clock=base.clock,
+            intake=self.intake,
+            feed=self.feed,
+            log=self.log,
+            enrolment=self.enrolment,
+            ca=base.keyring.ca,
+            hub_key=base.keyring.hub,
+            metrics=self.metrics,
+            health=self.health,
+            quota=base.quota,
+        )
+        return Servers(
+            certificate=self.certificate,
+            mutual=services.mutual(gate, parts),
+            enrolment=services.enrolment(gate, parts),
+        )
+
+    def _serve_metrics(self) -> Callable[[], None]:
+        where = self._base.settings.metrics_listen
+        if where is None:
+            return lambda: None
+        host, port = split_address(where)
+        return self.metrics.serve(host=host, port=port)
+
+    def _take_roster(self, at: RosterAt) -> None:
+        """The tailer saw another roster: whoever no longer belongs is cut off now."""
+        self.members.replace_roster(at.roster)
+        self.metrics.count("streams_cut", self.streams.judge())
+
+    async def _watch_denied(self) -> None:
+        """Serials are denied by another process, so the list is read again every few seconds."""
+        while True:
+            await self._base.clock.sleep(DENIED_POLL_S)
+            await self._read_denied()
+
+    async def _read_denied(self) -> None:
+        self.members.replace_denied(await self._base.store.database.read(denied_serials))
+        self.metrics.count("streams_cut", self.streams.judge())

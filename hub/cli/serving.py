@@ -1,0 +1,89 @@
+"""``port2port-hub serve``: check that this machine may serve, then do until told to stop."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import logging
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+from hub import keyring
+from hub.app import Foundation, Hub
+from hub.cli.desk import Desk
+from hub.rpc.server import BoundPorts
+from hub.settings import split_address
+from port2port import logs
+from port2port.errors import ConfigurationError
+
+logger = logging.getLogger(__name__)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Serve in the foreground. Exit code 0 after a stop, 1 if the hub found itself broken."""
+    with Desk.open(args.config) as desk:
+        logs.start(level=desk.settings.log_level)
+        base = _foundation(desk, args.config)
+        try:
+            asyncio.run(_serve(base))
+        except ExceptionGroup as group:
+            return _ended(group)
+    return 0
+
+
+def _ended(group: ExceptionGroup[Exception]) -> int:
+    """Exit code 1 once the causes are logged; a wrong setting is the caller's to tell in one sentence."""
+    causes = list(_leaves(group))
+    for error in causes:
+        if isinstance(error, ConfigurationError):
+            raise error from group
+    for error in causes:
+        logger.critical("hub stopped itself", extra={"cause": str(error)}, exc_info=error)
+    return 1
+
+
+def _leaves(group: ExceptionGroup[Exception]) -> Iterator[Exception]:
+    for error in group.exceptions:
+        if isinstance(error, ExceptionGroup):
+            yield from _leaves(error)
+        else:
+            yield error
+
+
+def _foundation(desk: Desk, config: Path) -> Foundation:
+    """Everything that must hold before a port is opened. Raises ConfigurationError."""
+    settings = desk.settings
+    keyring.refuse_coordinator_keys(settings, {config.resolve().parent, settings.data_dir.resolve()})
+    genesis, anchor = desk.genesis()
+    roster = desk.roster()
+    coordinators = set() if roster is None else set(roster.coordinators)
+    keyring.refuse_coordinators(desk.keyring, coordinators | {key.key_id for key in genesis.coordinators})
+    return Foundation(
+        settings=settings,
+        keyring=desk.keyring,
+        store=desk.store,
+        genesis=genesis,
+        genesis_hash=anchor,
+        clock=desk.clock,
+    )
+
+
+async def _serve(base: Foundation) -> None:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+
+    def ready(ports: BoundPorts) -> None:
+        host, _ = split_address(base.settings.listen)
+        enrolment_host, _ = split_address(base.settings.enrolment_listen)
+        ribbon = "  DEMO FEDERATION: one machine founded it alone" if base.genesis.demo else ""
+        print(
+            f"ready  nodes {host}:{ports.mutual}  enrolment {enrolment_host}:{ports.enrolment}  "
+            f"federation {base.settings.federation}  genesis {base.genesis_hash}{ribbon}",
+            flush=True,
+        )
+
+    await Hub(base).run(stop, ready)
+    logger.info("hub stopped")
