@@ -1,6 +1,6 @@
 """A hub without a socket: it logs envelopes in memory and gives feed batches, honestly or not.
 
-Switches: ``withhold`` (digests kept from every reader), ``tamper`` (a function over the batch). ``fork`` gives a
+Switches: ``withhold`` ((member, digest) pairs that this reader does not get), ``tamper`` (a function over the batch). ``fork`` gives a
 second history that begins alike and is signed with the same log key: what a lying hub shows to the other half.
 """
 
@@ -30,7 +30,7 @@ class FakeFeed:
     leaves: list[bytes] = field(default_factory=list)
     entries: list[BatchEntry] = field(default_factory=list)
     cosignatures: dict[int, list[NoteSignature]] = field(default_factory=dict)
-    withhold: set[bytes] = field(default_factory=set)
+    withhold: set[tuple[str, bytes]] = field(default_factory=set)
     tamper: Callable[[Batch], Batch] = field(default=lambda batch: batch)
     relay: bytes | None = None
 
@@ -74,10 +74,10 @@ class FakeFeed:
             size = max(self.cosignatures, default=0)
         return self.checkpoint(size).with_signatures(self.cosignatures.get(size, [])).note if size else b""
 
-    def batch(self, cursor: int, end: int | None = None, *, kinds: Sequence[str] = ()) -> Batch:
+    def batch(self, cursor: int, end: int | None = None, *, kinds: Sequence[str] = (), reader: str = "") -> Batch:
         """What a follower at ``cursor`` gets; ``kinds`` is its filter (control entries always come)."""
         end = len(self.leaves) if end is None else end
-        chosen = [entry for entry in self.entries[cursor:end] if self._shown(entry, kinds)]
+        chosen = [entry for entry in self.entries[cursor:end] if self._shown(entry, kinds, reader)]
         made = Batch(
             first_index=cursor,
             leaf_hashes=tuple(self.leaves[cursor:end]),
@@ -94,9 +94,9 @@ class FakeFeed:
         twin.withhold = set(self.withhold)
         return twin
 
-    def _shown(self, entry: BatchEntry, kinds: Sequence[str]) -> bool:
+    def _shown(self, entry: BatchEntry, kinds: Sequence[str], reader: str) -> bool:
         said = statement_of(entry.raw)
-        if dsse.digest_of(decode_envelope(entry.raw).statement) in self.withhold:
+        if (reader, digest_in(entry.raw)) in self.withhold:
             return False
         return said.is_control or not kinds or said.kind in kinds
 

@@ -1,0 +1,142 @@
+"""A hub without a socket behind the uplink's ``Hub``: what it logs is a ``FakeFeed``; switches make it fail.
+
+Several connections (one per node) share one ``FakeHub``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass, field, replace
+
+from node import receipts
+from node.inbox import Batch
+from node.receipts import SignedReceipt
+from node.uplink.hub import Answer, Description, Outcome, RecoverPart
+from port2port.checkpoint import SignedCheckpoint
+from port2port.clock import to_ms
+from port2port.errors import LogBehindError, Port2PortError, UnavailableError
+from tests.fakes.federation import statement_of
+from tests.fakes.feed import FakeFeed, digest_in
+
+
+@dataclass(slots=True)
+class FakeHub:
+    """The hub's side. ``refuse``/``retry`` answer by statement id; ``lose_answers`` logs and then breaks the stream."""
+
+    feed: FakeFeed
+    refuse: dict[str, str] = field(default_factory=dict)
+    retry: dict[str, int] = field(default_factory=dict)
+    lose_answers: int = 0
+    refuse_connections: int = 0
+    behind: bool = False
+    submitted: list[bytes] = field(default_factory=list)
+    receipts: list[SignedReceipt] = field(default_factory=list)
+    recovered: list[RecoverPart] = field(default_factory=list)
+    connections: int = 0
+    changed: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def append(self, *raws: bytes) -> None:
+        """Log envelopes, by whatever way they came, and wake the followers."""
+        self.feed.log(*raws)
+        self.wake()
+
+    def wake(self) -> None:
+        event, self.changed = self.changed, asyncio.Event()
+        event.set()
+
+    async def connect(self, member: str) -> FakeConnection:
+        """What ``UplinkParts.connect`` does."""
+        if self.refuse_connections:
+            self.refuse_connections -= 1
+            raise UnavailableError("nobody there")
+        self.connections += 1
+        return FakeConnection(self, member)
+
+    def answer(self, raw: bytes) -> Answer:
+        said = statement_of(raw)
+        self.submitted.append(raw)
+        known = {digest_in(entry.raw): entry for entry in self.feed.entries}.get(digest_in(raw))
+        if known is not None:
+            return Answer(outcome=Outcome.DUPLICATE, index=known.index, received_ms=known.received_ms)
+        if said.id in self.refuse:
+            return Answer(outcome=Outcome.REFUSED, code="POLICY", text=self.refuse[said.id], step=13)
+        if self.retry.get(said.id):
+            self.retry[said.id] -= 1
+            return Answer(outcome=Outcome.RETRY, code="BACKPRESSURE", text="slow down", delay_ms=1_000)
+        self.append(raw)
+        entry = self.feed.entries[-1]
+        return Answer(outcome=Outcome.ACCEPTED, index=entry.index, received_ms=entry.received_ms)
+
+
+class FakeConnection:
+    """One open connection; satisfies ``node.uplink.Hub``."""
+
+    def __init__(self, hub: FakeHub, member: str) -> None:
+        self._hub = hub
+        self._member = member
+        self.closed = False
+
+    async def describe(self) -> Description:
+        fed = self._hub.feed.fed
+        return Description(
+            federation=fed.name,
+            genesis=bytes.fromhex(fed.genesis_hash),
+            member=self._member,
+            now_ms=to_ms(fed.clock.now()),
+        )
+
+    async def submit(self, batches: AsyncIterator[Sequence[bytes]]) -> AsyncIterator[Sequence[Answer]]:
+        async for envelopes in batches:
+            answers = [self._hub.answer(raw) for raw in envelopes]
+            if self._hub.lose_answers:
+                self._hub.lose_answers -= 1
+                raise UnavailableError("the connection broke before the answer")
+            yield answers
+
+    async def follow(self, cursor: int, checkpoint: bytes) -> AsyncIterator[Batch]:
+        hub = self._hub
+        while True:
+            size = SignedCheckpoint.parse(checkpoint).checkpoint.size if checkpoint else 0
+            if hub.behind or size > len(hub.feed.leaves):
+                raise LogBehindError("the log is behind what its members remember")
+            if cursor < len(hub.feed.leaves):
+                end = min(cursor + 100, len(hub.feed.leaves))
+                yield hub.feed.batch(cursor, end, reader=self._member)
+                cursor = end
+            else:
+                await hub.changed.wait()
+
+    async def receipts(self, mine: Sequence[SignedReceipt], after: int) -> tuple[list[SignedReceipt], int]:
+        self._hub.receipts += mine
+        theirs = [item for item in self._hub.receipts if self._issuer(item) == self._member]
+        return theirs[after:], len(theirs)
+
+    def _issuer(self, item: SignedReceipt) -> str | None:
+        try:
+            index = receipts.parse(item.receipt).index
+        except Port2PortError:
+            return self._member
+        return statement_of(self._hub.feed.entries[index].raw).issuer
+
+    async def newest_checkpoint(self) -> bytes:
+        return self._hub.feed.cosigned() or self._hub.feed.checkpoint().note
+
+    async def cosign(self, note: bytes) -> bytes:
+        signed = SignedCheckpoint.parse(note)
+        size = signed.checkpoint.size
+        self._hub.feed.cosignatures.setdefault(size, []).append(signed.signatures[-1])
+        return self._hub.feed.cosigned(size)
+
+    async def recover(self, parts: AsyncIterator[RecoverPart]) -> tuple[int, int]:
+        async for part in parts:
+            self._hub.recovered.append(part)
+            for entry in part.entries:
+                if entry.index == len(self._hub.feed.leaves):
+                    self._hub.feed.entries.append(replace(entry))
+                    self._hub.feed.leaves.append(part.leaf_hashes[entry.index - part.first_index])
+        self._hub.behind = False
+        return len(self._hub.feed.leaves), len(self._hub.feed.leaves)
+
+    async def close(self) -> None:
+        self.closed = True
