@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any, TypeVar
 
 from sqlalchemy.engine import Connection
 
@@ -30,6 +32,7 @@ from port2port.tls import write_private
 from port2port.verify import VerifiedEntry
 from port2port.wire import decode_envelope
 
+T = TypeVar("T")
 logger = logging.getLogger(__name__)
 
 # Called in the transaction that stores the entry, with the roster after it. Must not block, must not commit.
@@ -83,6 +86,7 @@ class Inbox:
         self._clock = clock
         self._evidence_dir = evidence_dir
         self._handlers = tuple(handlers)
+        self._turn = asyncio.Lock()
 
     @property
     def state(self) -> InboxState:
@@ -91,6 +95,36 @@ class Inbox:
 
     async def receive(self, batch: Batch) -> Received:
         """Verify and store one batch. Raises as ``judge``, and SplitViewError once its evidence is on disk."""
+        return await self._to_its_end(self._receive(batch))
+
+    async def observe(self, note: bytes) -> tuple[tuple[int, frozenset[str]], ...]:
+        """Compare a checkpoint from elsewhere in the feed (a cosigned one) with our tree.
+
+        (size, witnesses) of its valid cosignatures. Raises SplitViewError with evidence on disk, CheckpointError
+        or SignatureError.
+        """
+        return await self._to_its_end(self._observe(note))
+
+    async def _to_its_end(self, work: Coroutine[Any, Any, T]) -> T:
+        """One piece of work after the other, finished even where the session that asked for it has ended.
+
+        A transaction that is under way commits whoever waits for it: the state here must follow.
+        """
+
+        async def in_turn() -> T:
+            async with self._turn:
+                return await work
+
+        task = asyncio.create_task(in_turn())
+        try:
+            return await asyncio.shield(task)
+        except asyncio.CancelledError:
+            await asyncio.wait({task})
+            if not task.cancelled():
+                task.exception()
+            raise
+
+    async def _receive(self, batch: Batch) -> Received:
         before = self._state
         outcome = await self._store.read(
             lambda connection: judge(batch, before, _StoredMemory(connection), self._validate)
@@ -112,12 +146,7 @@ class Inbox:
             witnesses=outcome.witnesses,
         )
 
-    async def observe(self, note: bytes) -> tuple[tuple[int, frozenset[str]], ...]:
-        """Compare a checkpoint from elsewhere in the feed (a cosigned one) with our tree.
-
-        (size, witnesses) of its valid cosignatures. Raises SplitViewError with evidence on disk, CheckpointError
-        or SignatureError.
-        """
+    async def _observe(self, note: bytes) -> tuple[tuple[int, frozenset[str]], ...]:
         log = self._state.log
         if log is None:
             return ()
