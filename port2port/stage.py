@@ -15,16 +15,20 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final, Self, TextIO, TypeVar
+from typing import Final, Self, TypeVar
 
-from port2port.errors import Port2PortError, UnavailableError
+from port2port.errors import Port2PortError
 
 T = TypeVar("T")
-START_S: Final = 30.0
-CALL_S: Final = 60.0
+START_S: Final = 60.0
+CALL_S: Final = 90.0
+STOP_S: Final = 15.0
 _POLL_S: Final = 0.1
+_SAID_CHARS: Final = 2_000
+_PASSPHRASE: Final = "correct horse battery staple"  # noqa: S105 the keys it opens are thrown away with the stage
 
 
 class StageError(Port2PortError):
@@ -33,41 +37,69 @@ class StageError(Port2PortError):
     code = "STAGE"
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Done:
+    """A command that ran to its end."""
+
+    code: int
+    out: str
+    err: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Newcomer:
+    """Somebody about to join: member id, full name, UN/LOCODEs, pseudonym of its first officer (or none)."""
+
+    member: str
+    name: str
+    locodes: tuple[str, ...] = ()
+    officer: str | None = "duty-1"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Running:
-    """A process we started, with the file that takes what it prints."""
+    """A process we started, with the file that takes what it prints; ``begins`` is where in it this start begins."""
 
     name: str
     process: subprocess.Popen[bytes]
     output: Path
+    begins: int
 
     def said(self) -> str:
-        """Everything it printed so far."""
-        return self.output.read_text(errors="replace")
+        """Everything it printed since this start."""
+        return self.output.read_bytes()[self.begins :].decode(errors="replace")
 
 
 @dataclass(slots=True)
 class Stage:
-    """A coordinator's desk, a hub and nodes below ``root``. Use as context manager: leaving it ends every process."""
+    """Coordinators' desks, a hub and nodes below ``root``. Use as context manager: leaving it ends every process.
+
+    One coordinator makes a demo federation, with its ribbon; several make a production one, in which all must sign.
+    """
 
     root: Path
     federation: str = "demo.port2port.example"
+    coordinators: tuple[str, ...] = ("demo",)
     environment: Mapping[str, str] = field(default_factory=dict)
     running: dict[str, Running] = field(default_factory=dict)
     genesis: str = ""
 
     def __enter__(self) -> Self:
         self.root.mkdir(parents=True, exist_ok=True)
+        self.passphrase.write_text(_PASSPHRASE)
         return self
 
     def __exit__(self, *_exc: object) -> None:
+        for item in self.running.values():
+            if item.process.poll() is None:
+                item.process.send_signal(signal.SIGTERM)
         for name in list(self.running)[::-1]:
             self.stop(name)
 
     # processes ---------------------------------------------------------------------------------------------------
 
-    def call(self, package: str, *args: object, passes: bool = True) -> str:
-        """Run one command of ``port2port``, ``hub`` or ``node`` to its end; what it printed. Raises StageError."""
+    def attempt(self, package: str, *args: object) -> Done:
+        """Run one command of ``port2port``, ``hub`` or ``node`` to its end, whatever comes of it."""
         done = subprocess.run(  # noqa: S603 our own modules with arguments made here
             [sys.executable, "-m", package, *map(str, args)],
             capture_output=True,
@@ -77,17 +109,21 @@ class Stage:
             stdin=subprocess.DEVNULL,
             check=False,
         )
-        if passes and done.returncode != 0:
-            raise StageError(
-                f"{package} {' '.join(map(str, args))} ended with {done.returncode}: {done.stderr[-2000:]}"
-            )
-        return done.stdout
+        return Done(code=done.returncode, out=done.stdout, err=done.stderr)
+
+    def call(self, package: str, *args: object) -> str:
+        """Run one command that must pass; what it printed. Raises StageError."""
+        done = self.attempt(package, *args)
+        if done.code != 0:
+            said = f"{done.out}{done.err}"[-_SAID_CHARS:]
+            raise StageError(f"{package} {' '.join(map(str, args))} ended with {done.code}: {said}")
+        return done.out
 
     def start(self, name: str, package: str, *args: object, environment: Mapping[str, str] | None = None) -> Running:
-        """Start a process that goes on; its output lies in ``root/<name>.log``."""
+        """Start a process that goes on; its output is added to ``root/<name>.log``."""
         output = self.root / f"{name}.log"
-        file: TextIO
-        with output.open("a") as file:
+        begins = output.stat().st_size if output.exists() else 0
+        with output.open("ab") as file:
             process = subprocess.Popen(  # noqa: S603 our own modules with arguments made here
                 [sys.executable, "-m", package, *map(str, args)],
                 stdout=file,
@@ -95,111 +131,172 @@ class Stage:
                 stdin=subprocess.DEVNULL,
                 env={**os.environ, **self.environment, **(environment or {})},
             )
-        self.running[name] = Running(name, process, output)
+        self.running[name] = Running(name=name, process=process, output=output, begins=begins)
         return self.running[name]
 
-    def stop(self, name: str, how: signal.Signals = signal.SIGTERM) -> int:
-        """End a process that we started, by its id, and wait for it; its exit code."""
+    def stop(self, name: str, how: signal.Signals = signal.SIGTERM, *, grace_s: float = STOP_S) -> int:
+        """End a process that we started, by its id, and wait for it; its exit code. One that lingers is killed."""
         found = self.running.pop(name)
         if found.process.poll() is None:
             found.process.send_signal(how)
         try:
-            return found.process.wait(timeout=15)
+            return found.process.wait(timeout=grace_s)
         except subprocess.TimeoutExpired:
             found.process.kill()
             return found.process.wait()
 
     def wait(self, what: str, look: Callable[[], T | None], *, seconds: float = START_S) -> T:
-        """The first value that ``look`` gives, or StageError after ``seconds``; a dead process ends the wait."""
+        """The first value that ``look`` gives, or StageError after ``seconds``; a process that failed ends the wait."""
         deadline = time.monotonic() + seconds
-        while time.monotonic() < deadline:
-            with contextlib.suppress(StageError, UnavailableError):
+        while True:
+            with contextlib.suppress(StageError):
                 value = look()
                 if value is not None:
                     return value
             self._require_alive()
+            if time.monotonic() > deadline:
+                raise StageError(f"waited {seconds:.0f} s in vain for {what}\n{self._tails()}")
             time.sleep(_POLL_S)
-        tails = "\n".join(f"--- {item.name}\n{item.said()[-1500:]}" for item in self.running.values())
-        raise StageError(f"waited {seconds:.0f} s in vain for {what}\n{tails}")
 
     def _require_alive(self) -> None:
         for item in self.running.values():
             code = item.process.poll()
             if code is not None and code not in (0, -signal.SIGKILL):
-                raise SystemExit(f"{item.name} ended with {code}:\n{item.said()[-3000:]}")
+                raise StageError(f"{item.name} ended with {code}:\n{item.said()[-_SAID_CHARS:]}")
+
+    def _tails(self) -> str:
+        return "\n".join(f"--- {item.name}\n{item.said()[-_SAID_CHARS:]}" for item in self.running.values())
 
     # roles -------------------------------------------------------------------------------------------------------
 
     @property
-    def desk(self) -> Path:
-        """The coordinator's directory."""
-        return self.root / "coordinator"
+    def demo(self) -> bool:
+        """One coordinator alone: a trial."""
+        return len(self.coordinators) == 1
+
+    @property
+    def passphrase(self) -> Path:
+        """The file with the passphrase of every officer's key, and of coordinators' keys outside the demo."""
+        return self.root / "passphrase"
+
+    def desk(self, coordinator: str) -> Path:
+        """A coordinator's directory; it stands for a machine of his own."""
+        return self.root / f"coordinator-{coordinator}"
 
     @property
     def hub_dir(self) -> Path:
         """The hub's directory."""
         return self.root / "hub"
 
+    @property
+    def hub_config(self) -> Path:
+        """The hub's settings."""
+        return self.hub_dir / "hub.toml"
+
     def node_dir(self, member: str) -> Path:
         """A node's directory."""
         return self.root / member
 
+    def node_config(self, member: str) -> Path:
+        """A node's settings."""
+        return self.node_dir(member) / "node.toml"
+
+    def at_desk(self, coordinator: str, *args: object) -> str:
+        """One command of a coordinator, where his key is."""
+        opened = ("--no-passphrase",) if self.demo else ("--passphrase-file", self.passphrase)
+        return self.call("port2port", "coordinator", *args, "--dir", self.desk(coordinator), *opened)
+
+    def at_hub(self, command: str, *args: object) -> str:
+        """One command of the hub's operator."""
+        return self.call("hub", command, *args, "--config", self.hub_config)
+
     def found(self) -> None:
-        """Coordinator's key, hub's keys, genesis signed and logged. The hub is not running yet."""
-        self.call("port2port", "coordinator", "init", "--dir", self.desk, "--name", "demo", "--no-passphrase")
-        public = self.desk / "demo.coordinator.pub"
+        """Coordinators' keys, hub's keys, genesis signed and logged. The hub is not running yet."""
+        for name in self.coordinators:
+            self.at_desk(name, "init", "--name", name)
+        publics = [
+            part
+            for name in self.coordinators
+            for part in ("--coordinator", self.desk(name) / f"{name}.coordinator.pub")
+        ]
+        trial = ("--demo",) if self.demo else self._free_listeners()
         where = ("--dir", self.hub_dir, "--federation", self.federation)
-        self.call("hub", "init", *where, "--coordinator", public, "--threshold", 1, "--demo")
+        self.call("hub", "init", *where, *publics, "--threshold", len(self.coordinators), *trial)
         signed = self.root / "genesis.p2p-control"
-        how = ("--dir", self.desk, "--no-passphrase", "--out", signed, "--yes")
-        self.call("port2port", "coordinator", "approve", self.hub_dir / "genesis.p2p-proposal", *how)
-        self.genesis = json.loads((self.desk / "coordinator.json").read_bytes())["genesis"]
+        for name, file in self._relay(self.hub_dir / "genesis.p2p-proposal", signed):
+            self.at_desk(name, "approve", file, "--out", signed, "--yes")
+        self.genesis = json.loads((self.desk(self.coordinators[0]) / "coordinator.json").read_bytes())["genesis"]
         self.admit(signed)
 
     def admit(self, path: Path) -> None:
         """Hand a complete control statement to the hub."""
-        self.call("hub", "admit", path, "--config", self.hub_dir / "hub.toml")
+        self.at_hub("admit", path)
 
     def serve(self, environment: Mapping[str, str] | None = None) -> Running:
         """Start the hub and wait until it says that it is ready."""
-        hub = self.start("hub", "hub", "serve", "--config", self.hub_dir / "hub.toml", environment=environment)
-        said = len(hub.said())
-        self.wait("the hub", lambda: True if "ready" in hub.said()[max(0, said - 200) :] else None)
+        hub = self.start("hub", "hub", "serve", "--config", self.hub_config, environment=environment)
+        self.wait("the hub", lambda: True if "ready" in hub.said() else None)
         return hub
 
     def decide(self, *args: object) -> None:
-        """One decision of the coordinator, signed and admitted."""
+        """One decision of the coordinators: proposed by the first, signed by all, admitted."""
         control, signed = self.root / "control.p2p-log", self.root / "decision.p2p-control"
-        self.call("hub", "export-control", "--config", self.hub_dir / "hub.toml", "--out", control)
-        how = ("--dir", self.desk, "--no-passphrase", "--control-log", control, "--out", signed, "--yes")
-        self.call("port2port", "coordinator", *args, *how)
+        self.at_hub("export-control", "--out", control)
+        how = ("--control-log", control, "--out", signed, "--yes")
+        self.at_desk(self.coordinators[0], *args, *how)
+        for name in self.coordinators[1:]:
+            self.at_desk(name, "approve", signed, *how)
         self.admit(signed)
 
-    def join(self, member: str, name: str, *locodes: str, officer: str) -> None:
-        """Invite a member, let its node join, compare, approve."""
-        invitation = self.root / f"{member}.p2p-invitation"
-        self.call("hub", "invite", member, "--config", self.hub_dir / "hub.toml", "--out", invitation)
-        passphrase = self.root / "passphrase"
-        passphrase.write_text("correct horse battery staple")
-        who = ("--officer", officer, "--passphrase-file", passphrase)
-        self.call("node", "join", invitation, "--dir", self.node_dir(member), *who)
-        request = self.root / f"{member}.p2p-request"
-        self.call("hub", "requests", "--config", self.hub_dir / "hub.toml", "--export", member, "--out", request)
-        places = [part for code in locodes for part in ("--locode", code)]
-        self.decide("approve", request, "--name", name, *places)
+    def enrol(self, who: Newcomer) -> Path:
+        """Invite a member and let its node join; the request that waits for the coordinators."""
+        invitation = self.root / f"{who.member}.p2p-invitation"
+        self.at_hub("invite", who.member, "--out", invitation)
+        officer = () if who.officer is None else ("--officer", who.officer, "--passphrase-file", self.passphrase)
+        self.call("node", "join", invitation, "--dir", self.node_dir(who.member), *officer)
+        request = self.root / f"{who.member}.p2p-request"
+        self.at_hub("requests", "--export", who.member, "--out", request)
+        return request
+
+    def approve(self, who: Newcomer, request: Path) -> None:
+        """The coordinators compare and approve a join request."""
+        places = [part for code in who.locodes for part in ("--locode", code)]
+        self.decide("approve", request, "--name", who.name, *places)
+
+    def join(self, *newcomers: Newcomer) -> None:
+        """Members come in, their nodes all at once, the coordinators' approvals one by one."""
+        with ThreadPoolExecutor(max_workers=4) as pool:
+            requests = list(pool.map(self.enrol, newcomers))
+        for who, request in zip(newcomers, requests, strict=True):
+            self.approve(who, request)
 
     def run_node(self, member: str, environment: Mapping[str, str] | None = None) -> Running:
         """Start a node."""
-        config = self.node_dir(member) / "node.toml"
-        return self.start(member, "node", "run", "--config", config, environment=environment)
+        return self.start(member, "node", "run", "--config", self.node_config(member), environment=environment)
 
-    def node(self, member: str, *args: object, passes: bool = True) -> str:
-        """One command at a node's desk."""
-        return self.call("node", *args, "--config", self.node_dir(member) / "node.toml", passes=passes)
+    def node(self, member: str, *args: object) -> str:
+        """One command at a node's desk that must pass."""
+        return self.call("node", *args, "--config", self.node_config(member))
 
     def node_json(self, member: str, *args: object) -> object:
-        """One command at a node's desk, its ``--json`` answer parsed."""
-        return json.loads(self.node(member, *args, "--json", passes=False) or "null")
+        """One command at a node's desk, its ``--json`` answer parsed; its exit code may say that all is not well.
+
+        Raises StageError where it gave no answer.
+        """
+        done = self.attempt("node", *args, "--json", "--config", self.node_config(member))
+        try:
+            return json.loads(done.out)
+        except ValueError as error:
+            raise StageError(f"node {' '.join(map(str, args))} at {member}: {done.err[-_SAID_CHARS:]}") from error
+
+    def _relay(self, first: Path, passed_on: Path) -> Iterator[tuple[str, Path]]:
+        """Who signs which file: the first coordinator what was proposed, the others what was handed on to them."""
+        for number, name in enumerate(self.coordinators):
+            yield name, passed_on if number else first
+
+    def _free_listeners(self) -> tuple[str, ...]:
+        ports = [free_port(socket.SOCK_STREAM) for _ in range(2)]
+        return ("--listen", f"127.0.0.1:{ports[0]}", "--enrolment-listen", f"127.0.0.1:{ports[1]}")
 
 
 def free_port(kind: socket.SocketKind = socket.SOCK_DGRAM) -> int:
@@ -211,8 +308,17 @@ def free_port(kind: socket.SocketKind = socket.SOCK_DGRAM) -> int:
 
 def add_udp_source(config: Path, *, name: str, port: int) -> None:
     """Append an AIS receiver on loopback to a node's settings."""
+    _append(config, f'\n[[sources]]\nname = "{name}"\nkind = "udp"\nlisten = "127.0.0.1:{port}"\n')
+
+
+def add_file_source(config: Path, *, name: str, path: Path, speed: float) -> None:
+    """Append a recording to a node's settings, ``speed`` times faster than it happened."""
+    _append(config, f'\n[[sources]]\nname = "{name}"\nkind = "file"\npath = {json.dumps(str(path))}\nspeed = {speed}\n')
+
+
+def _append(config: Path, text: str) -> None:
     with config.open("a") as file:
-        file.write(f'\n[[sources]]\nname = "{name}"\nkind = "udp"\nlisten = "127.0.0.1:{port}"\n')
+        file.write(text)
 
 
 def steps(rows: Sequence[tuple[str, float, str]]) -> Iterator[str]:

@@ -4,28 +4,31 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
+import shlex
 import shutil
+import signal
+import sys
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
+from types import FrameType
 from typing import Any, Final
 
 from port2port.errors import ConfigurationError
-from port2port.stage import Stage, add_udp_source, free_port, steps
+from port2port.stage import Newcomer, Stage, StageError, add_udp_source, free_port, steps
 
-ANTWERP: Final = "port-of-antwerp-bruges"
-NORTH_SEA: Final = "north-sea-port"
-LIEGE: Final = "port-of-liege"
-_MEMBERS: Final = (
-    (ANTWERP, "Port of Antwerp-Bruges", ("BEANR", "BEZEE"), "antwerp"),
-    (NORTH_SEA, "North Sea Port", ("BEGNE", "NLTNZ", "NLVLI"), "north-sea-port"),
-    (LIEGE, "Port of Liège", ("BELGG",), "liege"),
-)
-_SPEED: Final = 30.0
+ANTWERP: Final = Newcomer(member="port-of-antwerp-bruges", name="Port of Antwerp-Bruges", locodes=("BEANR", "BEZEE"))
+NORTH_SEA: Final = Newcomer(member="north-sea-port", name="North Sea Port", locodes=("BEGNE", "NLTNZ", "NLVLI"))
+LIEGE: Final = Newcomer(member="port-of-liege", name="Port of Liège", locodes=("BELGG",))
+_STATIONS: Final = ((ANTWERP, "antwerp"), (NORTH_SEA, "north-sea-port"), (LIEGE, "liege"))
+_GROUP: Final = "seaports"
 _MINUTES: Final = 14.0
-_RIBBON: Final = "DEMO - throw-away keys, one coordinator, loopback only"
+_SPEED: Final = 30.0
+_CLONE_AFTER_S: Final = 240.0
+_RIBBON: Final = "DEMO   throw-away keys, one coordinator, loopback only"
 _MARK: Final = ".port2port-demo"
 
 
@@ -52,108 +55,136 @@ class _Story:
 def run(args: argparse.Namespace) -> int:
     """Play the story in ``args.dir``, which is emptied first if an earlier demo made it."""
     root: Path = args.dir
-    if root.exists():
-        if not (root / _MARK).exists():
-            raise ConfigurationError(f"{root} exists and was not made by the demo; choose another with --dir")
-        shutil.rmtree(root)
-    root.mkdir(parents=True)
-    (root / _MARK).touch()
-    print(_RIBBON)
+    _clear(root)
+    signal.signal(signal.SIGTERM, _leave)
+    signal.signal(signal.SIGHUP, _leave)
+    print(_RIBBON, flush=True)
     story = _Story()
     with Stage(root=root) as stage:
-        _set_up(stage, story)
+        _found(stage, story)
+        _listen(stage, story)
         draft = _find(stage, story)
         published = _publish(stage, story, draft)
         _come_back(stage, story, published)
         bundle = _keep(stage, story, published)
-    print()
+    print(f"\n{_RIBBON}\n")
     print("\n".join(steps(story.rows)))
-    print()
-    print("check the proof yourself, without the hub:")
-    print(f"  .venv/bin/port2port verify {bundle} --genesis {stage.genesis}")
+    print("\nEvery process has ended. Check the proof yourself, without hub and network:\n")
+    print(_command(bundle, stage.genesis))
     return 0
 
 
-def _set_up(stage: Stage, story: _Story) -> None:
+def _leave(number: int, _frame: FrameType | None) -> None:
+    """Told to stop from outside: unwind, so that the stage ends its processes."""
+    raise SystemExit(128 + number)
+
+
+def _clear(root: Path) -> None:
+    if root.exists():
+        if not (root / _MARK).exists() and any(root.iterdir()):
+            raise ConfigurationError(f"{root} exists and was not made by the demo; choose another with --dir")
+        shutil.rmtree(root)
+    root.mkdir(parents=True)
+    (root / _MARK).touch()
+
+
+def _found(stage: Stage, story: _Story) -> None:
     stage.found()
-    story.tell("federation founded", f"genesis {stage.genesis[:16]}")
+    story.tell("federation founded", f"genesis {stage.genesis[:16]}, signed by the coordinator")
     stage.serve()
-    story.tell("hub is up", "checkpoint signed by the log key")
-    for member, name, locodes, _station in _MEMBERS:
-        stage.join(member, name, *locodes, officer="duty-1")
-        story.tell(f"{name} joined", "keys approved by the coordinator")
-    stage.decide("group", "seaports", ANTWERP, NORTH_SEA)
-    for member, _name, _locodes, station in _MEMBERS:
-        port = free_port()
-        add_udp_source(stage.node_dir(member) / "node.toml", name="ais", port=port)
+    story.tell("hub is up", "TLS 1.3 alone; the coordinator's key is not on it")
+    stage.join(*(who for who, _ in _STATIONS))
+    story.tell("three ports joined", "keys approved by the coordinator, fingerprints compared")
+    stage.decide("group", _GROUP, ANTWERP.member, NORTH_SEA.member)
+    story.tell(f"sharing group {_GROUP} made", f"{ANTWERP.name} and {NORTH_SEA.name}, not Liège")
+
+
+def _listen(stage: Stage, story: _Story) -> None:
+    ports = {who.member: free_port() for who, _ in _STATIONS}
+    for member, port in ports.items():
+        add_udp_source(stage.node_config(member), name="ais", port=port)
         stage.run_node(member)
+    for member in ports:
         stage.wait(f"{member} to follow", partial(_connected, stage, member))
-        traffic = ("--station", station, "--port", port, "--minutes", _MINUTES, "--speed", _SPEED)
-        stage.start(f"traffic-{station}", "node.simulate", *traffic, "--clone-after", 240)
-    story.tell("three nodes read AIS", "mutual TLS 1.3, feed verified from entry 0")
+    story.tell("three nodes follow the log", "every leaf recomputed from entry 0, each under its own certificate")
+    for who, station in _STATIONS:
+        traffic = ("--station", station, "--port", ports[who.member], "--minutes", _MINUTES, "--speed", _SPEED)
+        stage.start(f"traffic-{station}", "node.simulate", *traffic, "--clone-after", _CLONE_AFTER_S)
+    story.tell("ships sail on the Scheldt", f"AIS sentences over UDP, {_SPEED:g} times as fast as real")
 
 
 def _connected(stage: Stage, member: str) -> bool | None:
-    status = _dict(stage.node_json(member, "status"))
-    return True if status.get("connected") else None
+    return True if _dict(stage.node_json(member, "status")).get("connected") else None
 
 
 def _find(stage: Stage, story: _Story) -> dict[str, Any]:
     def look() -> dict[str, Any] | None:
-        drafts = _rows(stage.node_json(NORTH_SEA, "review", "list"))
+        drafts = _rows(stage.node_json(NORTH_SEA.member, "review", "list"))
         return next((row for row in drafts if row.get("kind") == "IDENTITY_CLONE"), None)
 
     draft = stage.wait("a cloned identity to be found", look, seconds=90)
-    story.tell("North Sea Port finds a cloned identity", str(draft.get("title", draft["id"])))
+    story.tell(f"{NORTH_SEA.name} finds a cloned identity", str(draft.get("title", draft["id"])))
     return draft
 
 
 def _publish(stage: Stage, story: _Story, draft: dict[str, Any]) -> str:
-    who = ("--officer", "duty-1", "--passphrase-file", stage.root / "passphrase")
-    how = ("--tlp", "amber", "--group", "seaports", "--handling", "call_first")
-    answer = _dict(stage.node_json(NORTH_SEA, "review", "publish", draft["id"], *how, *who))
+    who = ("--officer", NORTH_SEA.officer, "--passphrase-file", stage.passphrase)
+    how = ("--tlp", "amber", "--group", _GROUP, "--handling", "call_first")
+    answer = _dict(stage.node_json(NORTH_SEA.member, "review", "publish", draft["id"], *how, *who))
     published = str(_rows(answer["statements"])[0]["id"])
-    story.tell("an officer publishes it, TLP:AMBER to seaports", f"statement {published[9:17]}, call_first")
+    story.tell("its officer publishes it", f"TLP:AMBER to {_GROUP}, call_first, {published}")
     return published
 
 
 def _come_back(stage: Stage, story: _Story, published: str) -> None:
-    def reader(member: str) -> dict[str, Any]:
-        rows = _rows(_dict(stage.node_json(NORTH_SEA, "explain", published))["members"])
-        return next(row for row in rows if row["member"] == member)
+    def explained() -> dict[str, Any]:
+        return _dict(stage.node_json(NORTH_SEA.member, "explain", published))
 
-    stage.wait("Antwerp's receipt", lambda: True if reader(ANTWERP)["state"] in {"delivered", "seen"} else None)
-    story.tell("Antwerp verified it", "delivered: signed by Antwerp's node")
+    def reader(who: Newcomer) -> dict[str, Any]:
+        return next((row for row in _rows(explained()["members"]) if row["member"] == who.member), {})
+
+    def delivered() -> str | None:
+        state = reader(ANTWERP).get("state")
+        return state if state in {"delivered", "seen"} else None
 
     def sighting() -> dict[str, Any] | None:
-        rows = _rows(_dict(stage.node_json(NORTH_SEA, "explain", published)).get("sightings", []))
-        return next((row for row in rows if row["member"] == ANTWERP), None)
+        rows = _rows(explained().get("sightings", []))
+        return next((row for row in rows if row["member"] == ANTWERP.member), None)
 
-    seen = stage.wait("Antwerp's sighting", sighting, seconds=60)
-    story.tell("Antwerp had seen the ship: sighting comes back", str(seen.get("summary", seen["id"])))
+    state = stage.wait("Antwerp's receipt", delivered)
+    story.tell("Antwerp verifies it", f"{state}: receipt signed by Antwerp's own node")
+    seen = stage.wait("Antwerp's sighting", sighting)
+    story.tell("Antwerp had seen the ship: its sighting is back", str(seen.get("summary", seen["id"])))
     liege = reader(LIEGE)
-    story.tell("Liège gets nothing", f"{liege['state']}: {liege['reason']}")
-    if liege["state"] != "not entitled":
-        raise ConfigurationError("Liège should not be entitled")
+    if liege.get("state") != "not entitled":
+        raise StageError(f"Liège should not be entitled, and is {liege.get('state')}")
+    story.tell("Liège gets nothing", f"not entitled: {liege['reason']}")
 
 
 def _keep(stage: Stage, story: _Story, published: str) -> Path:
     evidence = stage.root / "evidence.zip"
-    stage.node(NORTH_SEA, "evidence", published, "--out", evidence)
+    stage.node(NORTH_SEA.member, "evidence", published, "--out", evidence)
     shutil.unpack_archive(evidence, stage.root / "evidence")
     bundle = stage.root / "evidence" / "proof.p2p-bundle"
     said = stage.call("port2port", "verify", bundle, "--genesis", stage.genesis)
-    story.tell("proof checked offline", said.splitlines()[0])
+    story.tell("the proof holds offline", said.splitlines()[0])
     return bundle
+
+
+def _command(bundle: Path, genesis: str) -> str:
+    """What to paste: the program beside this interpreter, by the shortest way from here."""
+    program = Path(sys.executable).with_name("port2port")
+    said = os.path.relpath(program) if program.exists() else "port2port"
+    return shlex.join([min(said, str(program), key=len), "verify", str(bundle), "--genesis", genesis])
 
 
 def _dict(value: object) -> dict[str, Any]:
     if not isinstance(value, dict):
-        raise ConfigurationError(f"expected an object, got {json.dumps(value)[:80]}")
+        raise StageError(f"expected an object, got {json.dumps(value)[:80]}")
     return value
 
 
 def _rows(value: object) -> list[dict[str, Any]]:
-    if not isinstance(value, Iterable) or isinstance(value, (str, bytes, dict)):
-        raise ConfigurationError(f"expected a list, got {json.dumps(value)[:80]}")
+    if not isinstance(value, Iterable) or isinstance(value, str | bytes | dict):
+        raise StageError(f"expected a list, got {json.dumps(value)[:80]}")
     return [item for item in value if isinstance(item, dict)]
