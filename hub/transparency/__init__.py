@@ -1,6 +1,7 @@
 """The federation's transparency log: append, read as a tree, fold the roster, collect cosignatures."""
 
 from hub.transparency.candidates import Appended, Candidate, Duplicate, Judge, Outcome, Refused, object_rows
+from hub.transparency.cosigning import Cosigning, WitnessError
 from hub.transparency.log import Log
 from hub.transparency.rosters import NO_ROSTER, RosterAt, fold_roster, next_roster
 from hub.transparency.tree import LEAVES_PER_CALL, Tree, leaf_hashes, stored_root
@@ -10,6 +11,7 @@ __all__ = [
     "NO_ROSTER",
     "Appended",
     "Candidate",
+    "Cosigning",
     "Duplicate",
     "Judge",
     "Log",
@@ -17,6 +19,7 @@ __all__ = [
     "Refused",
     "RosterAt",
     "Tree",
+    "WitnessError",
     "fold_roster",
     "leaf_hashes",
     "next_roster",

@@ -29,7 +29,7 @@ from hub.transparency.tree import Tree, logged
 from port2port import merkle
 from port2port.checkpoint import Checkpoint, sign
 from port2port.clock import Clock, to_ms
-from port2port.errors import ConflictError, Port2PortError
+from port2port.errors import ConflictError, InvariantError, Port2PortError
 from port2port.failpoints import reach
 from port2port.keys import SigningKey
 from port2port.merkle import Frontier
@@ -105,6 +105,30 @@ class Log(Tree):
         self._stamp = stamp
         reach("hub.before_commit")
         return outcomes
+
+    def restore(self, entries: Sequence[tuple[Candidate, int]]) -> int:
+        """Log entries again that were logged before, each at the time it had, from the head on; the new size.
+
+        The caller has checked each leaf against a checkpoint that this log signed. Raises StorageError, and
+        InvariantError where the head has moved: entries are given with their index in order.
+        """
+        return self._store.database.write_now(lambda connection: self.restore_in(connection, entries))
+
+    def restore_in(self, connection: Connection, entries: Sequence[tuple[Candidate, int]]) -> int:
+        """As ``restore``, within the caller's writing transaction."""
+        head = lock_head(connection)
+        if self._stamp != head.stamp:
+            self._classes.forget()
+        self._stamp = None
+        self._last.clear()
+        rows, received_ms = _Rows(), head.last_received_ms
+        for item, received_ms in entries:
+            if received_ms < head.last_received_ms:
+                raise InvariantError("an entry is older than the one before it", index=head.next + len(rows.leaves))
+            at = Appended(index=head.next + len(rows.leaves), received_ms=received_ms)
+            self._add(connection, rows, item, at, head.roster_version)
+        self._stamp = self._write(connection, head, rows, received_ms)
+        return self._stamp[0]
 
     def last_seq(self, signer: str) -> tuple[int, bytes] | None:
         """(sequence, digest) of the newest logged statement of a signing key; within ``append`` only."""

@@ -43,6 +43,11 @@ class Tree:
         """The committed head."""
         return self._store.database.read_now(read_head)
 
+    @staticmethod
+    def head_in(connection: Connection) -> Head:
+        """The head as a transaction sees it."""
+        return read_head(connection)
+
     def find(self, digest: bytes) -> tuple[int, int] | None:
         """(index, received_ms) of the entry with this digest, if it is logged."""
         return self._store.database.read_now(lambda connection: logged(connection, [digest]).get(digest))
