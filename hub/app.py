@@ -23,6 +23,8 @@ from hub.keyring import Keyring
 from hub.members import Members
 from hub.nonces import Nonces
 from hub.quota import Quotas
+from hub.receipts import Receipts
+from hub.recovery import Recovery, State
 from hub.revocation import Streams
 from hub.rpc import services
 from hub.rpc.gate import Gate
@@ -30,7 +32,7 @@ from hub.rpc.health import Health
 from hub.rpc.server import BoundPorts, OwnCertificate, Servers
 from hub.settings import HubSettings, split_address
 from hub.store import Store
-from hub.transparency import Log, RosterAt
+from hub.transparency import Cosigning, Log, RosterAt
 from port2port.clock import Clock
 from port2port.genesis import Genesis
 from port2port.limits import QUOTA, MemberQuota
@@ -39,7 +41,7 @@ from port2port.patterns import TemplateCache
 from port2port.stix.validate import StixValidator
 
 logger = logging.getLogger(__name__)
-DENIED_POLL_S: Final = 2.0
+WATCH_S: Final = 2.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,29 +62,32 @@ class Hub:
 
     def __init__(self, base: Foundation) -> None:
         self._base = base
+        self._stopping = False
         settings, keyring, store, clock = base.settings, base.keyring, base.store, base.clock
         self.metrics = Metrics("p2p_hub")
         self.members = Members()
         self.streams = Streams(self.members)
         self.log = Log(store, origin=base.genesis.origin, key=keyring.log, clock=clock)
-        audiences = Audiences()
-        self.feed = Feed(store=store, log=self.log, audiences=audiences, roster_changed=self._take_roster)
-        self.intake = Intake(
+        self._audiences = Audiences()
+        self.cosigning = Cosigning(store=store, tree=self.log, roster=self._at, changed=self._wake)
+        self.feed = Feed(
             store=store,
             log=self.log,
-            checker=Checker(
-                federation=settings.federation,
-                genesis_hash=base.genesis_hash,
-                log=self.log,
-                validate=StixValidator(TemplateCache()).validate,
-                clock=clock,
-            ),
-            judge=IntakeJudge(audiences),
-            quotas=Quotas(base.quota, clock),
-            clock=clock,
-            committed=self.feed.wake,
-            limits=IntakeLimits(workers=settings.verify_threads or os.cpu_count() or 1),
+            audiences=self._audiences,
+            cosigned=self.cosigning.newest,
+            roster_changed=self._take_roster,
         )
+        self.receipts = Receipts(store=store, audiences=self._audiences, roster=self._at, clock=clock)
+        self.recovery = Recovery(
+            store=store,
+            log=self.log,
+            log_public=keyring.log.public,
+            evidence=settings.data_dir / "evidence",
+            clock=clock,
+            roster=self._at,
+            recovered=self._wake,
+        )
+        self.intake = self._intake()
         self.enrolment = Enrolment(
             database=store.database,
             ca=keyring.ca,
@@ -93,18 +98,46 @@ class Hub:
         self.health = Health(frozenset(services.NAMES))
         self.certificate = OwnCertificate(ca=keyring.ca, names=settings.names, clock=clock)
 
+    def _at(self) -> RosterAt:
+        return self.feed.at
+
+    def _wake(self) -> None:
+        self.feed.wake()
+
+    def _intake(self) -> Intake:
+        base = self._base
+        return Intake(
+            store=base.store,
+            log=self.log,
+            checker=Checker(
+                federation=base.settings.federation,
+                genesis_hash=base.genesis_hash,
+                log=self.log,
+                validate=StixValidator(TemplateCache()).validate,
+                clock=base.clock,
+            ),
+            judge=IntakeJudge(self._audiences),
+            quotas=Quotas(base.quota, base.clock),
+            clock=base.clock,
+            gate=self.recovery.gate,
+            committed=self._wake,
+            limits=IntakeLimits(workers=base.settings.verify_threads or os.cpu_count() or 1),
+        )
+
     async def run(self, stop: asyncio.Event, ready: Callable[[BoundPorts], None]) -> None:
         """Serve until ``stop`` is set. ``ready`` is called once, when both ports answer.
 
         Raises ConfigurationError where a port cannot be bound, and whatever made a task fail, in a group.
         """
         await self.feed.catch_up()
+        await self.cosigning.load()
+        await self.recovery.start()
         await self._read_denied()
         servers = self._servers()
         stop_metrics = self._serve_metrics()
         try:
             async with asyncio.TaskGroup() as group:
-                tasks = [group.create_task(work) for work in (self.intake.run(), self.feed.run(), self._watch_denied())]
+                tasks = [group.create_task(work) for work in (self.intake.run(), self.feed.run(), self._watch())]
                 try:
                     settings = self._base.settings
                     ready(await servers.start(listen=settings.listen, enrolment_listen=settings.enrolment_listen))
@@ -117,6 +150,7 @@ class Hub:
             stop_metrics()
 
     async def _stop_serving(self, servers: Servers) -> None:
+        self._stopping = True
         await self.health.set(serving=False)
         self.streams.end(but=services.SUBMIT)
         await servers.stop(self._base.settings.stop_grace_s)
@@ -137,6 +171,9 @@ class Hub:
             intake=self.intake,
             feed=self.feed,
             log=self.log,
+            cosigning=self.cosigning,
+            receipts=self.receipts,
+            recovery=self.recovery,
             enrolment=self.enrolment,
             ca=base.keyring.ca,
             hub_key=base.keyring.hub,
@@ -162,11 +199,14 @@ class Hub:
         self.members.replace_roster(at.roster)
         self.metrics.count("streams_cut", self.streams.judge())
 
-    async def _watch_denied(self) -> None:
-        """Serials are denied by another process, so the list is read again every few seconds."""
-        while True:
-            await self._base.clock.sleep(DENIED_POLL_S)
+    async def _watch(self) -> None:
+        """Serials are denied by another process, so the list is read again every few seconds; health follows."""
+        while not self._stopping:
+            await self._base.clock.sleep(WATCH_S)
             await self._read_denied()
+            serving = self.recovery.state in {State.OPEN, State.WAITING}
+            if serving != self.health.serving and not self._stopping:
+                await self.health.set(serving=serving)
 
     async def _read_denied(self) -> None:
         self.members.replace_denied(await self._base.store.database.read(denied_serials))

@@ -1,4 +1,4 @@
-"""Exchange: follow the feed, fetch one entry. Submit has a module of its own."""
+"""Exchange: follow the feed, fetch one entry, exchange receipts. Submit has a module of its own."""
 
 from __future__ import annotations
 
@@ -8,8 +8,11 @@ from typing import Final, cast
 
 from hub.feed import Feed, FeedFilter
 from hub.members import Peer
+from hub.receipts import Receipts, SignedReceipt
+from hub.recovery import Recovery
 from hub.rpc.errors import RequestError
 from hub.rpc.gate import Write
+from port2port.merkle import SIZE_MAX
 from port2port.v1 import exchange_pb2
 
 FILTER_MAX: Final = 64
@@ -17,13 +20,16 @@ NAME_CHARS: Final = 100
 
 
 class Exchange:
-    """Follow and Fetch."""
+    """Follow, Fetch and Receipts."""
 
-    def __init__(self, *, feed: Feed) -> None:
+    def __init__(self, *, feed: Feed, receipts: Receipts, recovery: Recovery) -> None:
         self._feed = feed
+        self._receipts = receipts
+        self._recovery = recovery
 
     async def follow(self, peer: Peer, request: exchange_pb2.FollowRequest, write: Write) -> None:
         """Batches from the cursor on until the caller goes. ``write`` waits for a slow reader."""
+        await self._recovery.present(peer.member, request.checkpoint.encode())
         wanted = FeedFilter(kinds=_names(request.filter.kinds), issuers=_names(request.filter.issuers))
         follow = cast("AsyncGenerator[bytes]", self._feed.follow(peer.member, request.cursor, wanted))
         async with aclosing(follow) as batches:
@@ -35,6 +41,17 @@ class Exchange:
         entry = await self._feed.fetch(peer.member, request.id[:NAME_CHARS])
         found = exchange_pb2.FeedEntry(index=entry.index, received_ms=entry.received_ms, envelope=entry.envelope)
         return exchange_pb2.FetchReply(entry=found)
+
+    async def receipts(self, peer: Peer, request: exchange_pb2.ReceiptsRequest) -> exchange_pb2.ReceiptsReply:
+        """Take this member's, give those for its own entries. Raises what ``hub.receipts`` raises."""
+        if request.after > SIZE_MAX:
+            raise RequestError("the cursor is not one of ours")
+        mine = [SignedReceipt(receipt=item.receipt, key_id=item.keyid.hex(), sig=item.sig) for item in request.mine]
+        theirs, cursor = await self._receipts.exchange(peer.member, mine, request.after)
+        reply = exchange_pb2.ReceiptsReply(cursor=cursor)
+        for item in theirs:
+            reply.theirs.add(receipt=item.receipt, keyid=bytes.fromhex(item.key_id), sig=item.sig)
+        return reply
 
 
 def _names(given: Iterable[str]) -> frozenset[str]:

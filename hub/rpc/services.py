@@ -12,6 +12,8 @@ from hub.ca import CertificateAuthority
 from hub.enrolment import Enrolment
 from hub.feed import Feed
 from hub.intake import Intake
+from hub.receipts import Receipts
+from hub.recovery import Recovery
 from hub.rpc import health as health_service
 from hub.rpc.directory import Directory
 from hub.rpc.enrolment import EnrolmentService
@@ -20,7 +22,7 @@ from hub.rpc.gate import Door, Gate, generic
 from hub.rpc.health import Health
 from hub.rpc.submit import Submission
 from hub.rpc.transparency import Transparency
-from hub.transparency import Log
+from hub.transparency import Cosigning, Log
 from port2port.clock import Clock
 from port2port.keys import SigningKey
 from port2port.limits import MemberQuota
@@ -47,6 +49,9 @@ class Parts:
     intake: Intake
     feed: Feed
     log: Log
+    cosigning: Cosigning
+    receipts: Receipts
+    recovery: Recovery
     enrolment: Enrolment
     ca: CertificateAuthority
     hub_key: SigningKey
@@ -72,7 +77,7 @@ def enrolment(gate: Gate, parts: Parts) -> list[grpc.GenericRpcHandler]:
 
 
 def _exchange(gate: Gate, parts: Parts) -> grpc.GenericRpcHandler:
-    exchange = Exchange(feed=parts.feed)
+    exchange = Exchange(feed=parts.feed, receipts=parts.receipts, recovery=parts.recovery)
     submission = Submission(intake=parts.intake, key=parts.hub_key, metrics=parts.metrics)
     handlers = {
         "Submit": gate.bidirectional(SUBMIT, submission.submit, limit=parts.quota.open_submit_streams),
@@ -80,12 +85,13 @@ def _exchange(gate: Gate, parts: Parts) -> grpc.GenericRpcHandler:
             "Exchange.Follow", exchange_pb2.FollowRequest, exchange.follow, limit=parts.quota.open_follow_streams
         ),
         "Fetch": gate.unary("Exchange.Fetch", exchange_pb2.FetchRequest, exchange.fetch),
+        "Receipts": gate.unary("Exchange.Receipts", exchange_pb2.ReceiptsRequest, exchange.receipts),
     }
     return generic(EXCHANGE, handlers)
 
 
 def _transparency(gate: Gate, parts: Parts) -> grpc.GenericRpcHandler:
-    service = Transparency(log=parts.log)
+    service = Transparency(log=parts.log, cosigning=parts.cosigning, recovery=parts.recovery)
     handlers = {
         "GetCheckpoint": gate.unary(
             "Transparency.GetCheckpoint", transparency_pb2.GetCheckpointRequest, service.checkpoint
@@ -95,6 +101,8 @@ def _transparency(gate: Gate, parts: Parts) -> grpc.GenericRpcHandler:
             "Transparency.GetConsistency", transparency_pb2.ConsistencyRequest, service.consistency
         ),
         "GetLeaves": gate.unary("Transparency.GetLeaves", transparency_pb2.LeavesRequest, service.leaves),
+        "Cosign": gate.unary("Transparency.Cosign", transparency_pb2.CosignRequest, service.cosign),
+        "Recover": gate.client_stream("Transparency.Recover", service.recover, limit=_RECOVERERS),
     }
     return generic(TRANSPARENCY, handlers)
 
