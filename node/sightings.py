@@ -84,7 +84,7 @@ class Seen:
 class Sighter:
     """Keeps the windows of what is in view, and says when a sighting is due. Not shared between threads.
 
-    ``new_id`` makes the ids of sightings; ``locode`` is the port that is named, None where a member has several.
+    ``new_id`` makes the ids of sightings.
     """
 
     def __init__(self, *, new_id: Callable[[], uuid.UUID] = uuid.uuid4) -> None:
@@ -159,7 +159,6 @@ def tell(
     *,
     roster: Roster,
     now: datetime,
-    locode: str | None,
     decision: Decision = Decision.SIGHT,
 ) -> str:
     """Store a sighting and send it where that may be done without an officer; the state it ended in.
@@ -172,7 +171,7 @@ def tell(
     one = replace(one, indicator=indicator)
     state = _state(connection, one, author, decision, now)
     if state in {SENT, NEEDS_OFFICERS}:
-        proposal = proposal_of(one, author, roster, now=now, locode=locode)
+        proposal = proposal_of(one, author, roster, now=now)
         if state == SENT:
             publish.publish(connection, author, proposal, Act(roster=roster, decided_by=RULE, now=now))
         else:
@@ -185,7 +184,7 @@ def tell(
     return state
 
 
-def proposal_of(one: Sighted, author: Author, roster: Roster, *, now: datetime, locode: str | None) -> Proposal:
+def proposal_of(one: Sighted, author: Author, roster: Roster, *, now: datetime) -> Proposal:
     """The sighting as it would be published: rounded to the hour, no wider than its target."""
     target = one.indicator
     header = stix.Header(
@@ -202,7 +201,7 @@ def proposal_of(one: Sighted, author: Author, roster: Roster, *, now: datetime, 
         last_seen=hour_of(one.window.last_seen),
         count=one.window.count,
         track=one.track,
-        port=locode,
+        port=port_of(author.member, roster),
         looking=one.looking,
         outcome="seen",
     )
@@ -218,6 +217,12 @@ def proposal_of(one: Sighted, author: Author, roster: Roster, *, now: datetime, 
         personal_data=target.personal_data,
         body={"refs": [{"id": target.stix_id, "issuer": target.issuer}]},
     )
+
+
+def port_of(member: str, roster: Roster) -> str | None:
+    """The LOCODE that a member's sightings name: its first; None for a member that is no port."""
+    known = roster.member_table.get(member)
+    return None if known is None or not known.locodes else known.locodes[0]
 
 
 def readers_of(target: Indicator, member: str, roster: Roster) -> tuple[tuple[str, ...], tuple[str, ...]]:
