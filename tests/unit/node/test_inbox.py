@@ -206,6 +206,23 @@ def test_handlers_run_in_the_transaction_and_their_failure_undoes_it(
     node.store.close()
 
 
+def test_a_cancelled_receive_leaves_memory_and_database_at_the_same_head(node: TestNode, feed: FakeFeed) -> None:
+    async def cancelled_once() -> None:
+        task = asyncio.create_task(node.inbox.receive(feed.batch(0)))
+        while node.store.read_now(store.head).size == 0 and not task.done():
+            task.cancel()
+            await asyncio.sleep(0)
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        assert node.inbox.state.size == node.store.read_now(store.head).size
+        await node.pull(feed)
+        feed.log(feed.fed.publish(B))
+        await node.pull(feed)
+
+    asyncio.run(cancelled_once())
+    assert node.inbox.state.size == 4
+
+
 def test_an_entry_in_our_name_that_we_did_not_make_is_foreign(node: TestNode, feed: FakeFeed) -> None:
     asyncio.run(node.pull(feed))
     mine, stolen = feed.fed.publish(A), feed.fed.publish(A)
