@@ -1,0 +1,136 @@
+"""``port2port demo`` tells its story, twice in a row, and leaves nothing running."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import signal
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from tests.fakes.checkout import REPOSITORY
+from tests.fakes.waiting import wait_until
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+LIMIT_S = 120.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Told:
+    """A demo that ended: its exit code, what it printed, and the session it and its children ran in."""
+
+    code: int
+    out: str
+    err: str
+    session: int
+
+    def row(self, step: str) -> str:
+        """The row of the table that begins with ``step``; its proof with it."""
+        table = self.out[self.out.index("\nstep ") :]
+        (found,) = (line for line in table.splitlines() if line.startswith(step))
+        return found
+
+
+def start(directory: Path) -> subprocess.Popen[str]:
+    """Run it as ``make demo`` does, in a session of its own, so that its processes can be told from others."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "port2port", "demo", "--dir", directory],
+        cwd=REPOSITORY,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+
+
+def play(directory: Path) -> Told:
+    process = start(directory)
+    try:
+        out, err = process.communicate(timeout=2 * LIMIT_S)
+        return Told(code=process.returncode, out=out, err=err, session=process.pid)
+    finally:
+        end(process.pid)
+
+
+def end(session: int) -> None:
+    """Whatever comes of a test, nothing that it started stays."""
+    for pid in in_session(session):
+        os.kill(pid, signal.SIGKILL)
+
+
+def in_session(session: int) -> list[int]:
+    """The processes of a session that are alive; zombies are not."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        if not entry.name.isdigit():
+            continue
+        try:
+            _, _, rest = (entry / "stat").read_text().rpartition(") ")
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+        state, _, _, belongs_to = rest.split()[:4]
+        if int(belongs_to) == session and state not in "ZX":
+            found.append(int(entry.name))
+    return found
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="needs /proc to count processes: run it on Linux")
+def test_the_demo_runs_twice_in_a_row_and_leaves_nothing_behind(tmp_path: Path) -> None:
+    for _ in range(2):
+        told = play(tmp_path / "demo")
+        assert told.code == 0, told.err + told.out
+        assert told.err == ""
+        assert in_session(told.session) == []
+        says_what_happened(told)
+        proof_holds(told)
+
+
+def says_what_happened(told: Told) -> None:
+    assert told.out.startswith("DEMO ")
+    assert "North Sea Port finds a cloned identity" in told.out
+    assert "TLP:AMBER to seaports, call_first" in told.row("its officer publishes it")
+    assert "signed by Antwerp's own node" in told.row("Antwerp verifies it")
+    back = told.row("Antwerp had seen the ship")
+    assert "Port of Antwerp-Bruges" in back
+    assert "times" in back
+    nothing = told.row("Liège gets nothing")
+    assert "not entitled: " in nothing
+    assert "seaports" in nothing
+    assert told.row("the proof holds offline").endswith("valid when logged: yes")
+    last_s = float(told.row("the proof holds offline").split("s  ")[0].rsplit(maxsplit=1)[-1])
+    assert last_s < LIMIT_S
+
+
+def proof_holds(told: Told) -> None:
+    """The last line works when it is pasted, and not with another genesis."""
+    command = shlex.split(told.out.rstrip("\n").splitlines()[-1])
+    assert subprocess.run(command, cwd=REPOSITORY, check=False, capture_output=True, timeout=60).returncode == 0
+    wrong = [*command[:-1], "0" * 64]
+    assert subprocess.run(wrong, cwd=REPOSITORY, check=False, capture_output=True, timeout=60).returncode == 1
+
+
+def test_a_demo_that_is_told_to_stop_leaves_nothing_behind(tmp_path: Path) -> None:
+    process = start(tmp_path / "demo")
+    log = tmp_path / "demo" / "hub.log"
+    try:
+        wait_until(lambda: log.exists() and "ready" in log.read_text(), what="the hub is up", deadline_s=LIMIT_S)
+        assert len(in_session(process.pid)) > 1
+        process.terminate()
+        assert process.wait(60) == 128 + signal.SIGTERM
+        assert in_session(process.pid) == []
+    finally:
+        end(process.pid)
+        process.communicate()
+
+
+def test_the_demo_overwrites_no_directory_that_it_did_not_make(tmp_path: Path) -> None:
+    (tmp_path / "thesis.txt").write_text("do not touch")
+    told = play(tmp_path)
+    assert told.code == 2
+    assert "was not made by the demo" in told.err
+    assert (tmp_path / "thesis.txt").exists()
