@@ -139,11 +139,14 @@ def _init(args: argparse.Namespace, _clock: Clock) -> int:
         raise ConfigurationError("the name of a coordinator is lower-case letters and digits in words joined by '-'")
     if list(args.dir.glob(f"*{KEY_SUFFIX}")):
         raise ConfigurationError(f"{args.dir} holds a coordinator key already; one directory, one coordinator")
-    args.dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+    try:
+        args.dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+    except OSError as error:
+        raise ConfigurationError(f"cannot make {args.dir}: {error.strerror}") from error
     key = keys.generate()
     keys.save(key, args.dir / f"{args.name}{KEY_SUFFIX}", _new_passphrase(args))
     public = args.dir / f"{args.name}{PUBLIC_SUFFIX}"
-    public.write_bytes(canonical.dumps(key.record("coordinator").to_json()) + b"\n")
+    _write(public, canonical.dumps(key.record("coordinator").to_json()) + b"\n")
     print(f"coordinator key made: {key.key_id[:16]}")
     print(f"give {public} to the operator of the hub; keep the other file here, and a copy in a safe")
     return 0
@@ -158,6 +161,7 @@ def _approve(args: argparse.Namespace, clock: Clock) -> int:
         if not isinstance(body, dict):
             raise ConfigurationError(f"{args.file.name} has no genesis in it")
         made = coordination.propose_genesis(body, key=desk.key, issued=clock.now(), new_id=uuid.uuid4())
+        _require_same_federation(desk, None)
         desk.remember(seq=made.parsed.seq)
         return _sign_and_write(args, desk, made, None)
     if kind == "proposal":
@@ -361,6 +365,7 @@ def _log(args: argparse.Namespace, desk: Desk) -> ControlLog:
 
 
 def _require_same_federation(desk: Desk, pinned: Json) -> None:
+    """One directory, one federation: a key that founded or served one does not found another (``pinned`` None)."""
     if desk.memory()["genesis"] not in {None, pinned}:
         raise ConfigurationError("this directory belongs to a federation with another genesis hash")
 
