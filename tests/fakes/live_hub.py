@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import grpc
+import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
@@ -32,6 +33,7 @@ from hub.transparency import Log
 from port2port.clock import SystemClock
 from port2port.limits import QUOTA, MemberQuota
 from port2port.tls import CHANNEL_OPTIONS, channel_credentials, key_to_pem, make_csr, make_key, read_csr
+from port2port.v1 import directory_pb2, directory_pb2_grpc, exchange_pb2, exchange_pb2_grpc
 from tests.fakes.clock import FakeClock
 from tests.fakes.federation import Federation
 
@@ -196,3 +198,41 @@ async def until(condition: Callable[[], object], *, deadline_s: float = DEADLINE
     async with asyncio.timeout(deadline_s):
         while not condition():  # noqa: ASYNC110  # waits for any state of the hub, which has no event for it
             await asyncio.sleep(0.01)
+
+
+def run(work) -> None:
+    async def bounded() -> None:
+        async with asyncio.timeout(4 * DEADLINE_S):
+            await work
+
+    asyncio.run(bounded())
+
+
+async def submit(channel, *raws: bytes) -> list[exchange_pb2.SubmitResult]:
+    """One batch, its results."""
+    call = exchange_pb2_grpc.ExchangeStub(channel).Submit(timeout=DEADLINE_S)
+    await call.write(exchange_pb2.SubmitRequest(batch_id=1, envelopes=raws))
+    await call.done_writing()
+    return [item async for reply in call for item in reply.results]
+
+
+async def refused(work):
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await work
+    return told(caught.value)
+
+
+async def ended(call):
+    """Read a stream to its end; how it ended."""
+    try:
+        async with asyncio.timeout(DEADLINE_S):
+            while await call.read() is not grpc.aio.EOF:
+                pass
+    except grpc.aio.AioRpcError as error:
+        return told(error)
+    return None
+
+
+async def describe(channel) -> directory_pb2.DescribeReply:
+    stub = directory_pb2_grpc.DirectoryStub(channel)
+    return await stub.Describe(directory_pb2.DescribeRequest(version="0"), timeout=DEADLINE_S)

@@ -5,34 +5,27 @@ from __future__ import annotations
 import asyncio
 import ssl
 from dataclasses import replace
-from hashlib import sha256
 
 import grpc
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
-from hub.enrolment import ENROL_TAG, RENEW_TAG, deny, invite
 from hub.members import Members
 from hub.revocation import Streams
 from hub.rpc.gate import Gate, generic
 from hub.rpc.server import OwnCertificate, Servers
 from hub.rpc.submit import ACCEPTED_TAG
-from hub.tables import TLS_CERTIFICATE
 from port2port import merkle
 from port2port.checkpoint import SignedCheckpoint, log_key, verify_log
-from port2port.clock import SystemClock, to_ms
+from port2port.clock import SystemClock
 from port2port.envelope import digest_of
 from port2port.errors import ConfigurationError
 from port2port.keys import verify_ed25519
 from port2port.limits import QUOTA
 from port2port.metrics import Metrics
 from port2port.tlp import Tlp
-from port2port.tls import key_to_pem, make_csr, make_key, read_csr
 from port2port.v1 import (
     directory_pb2,
-    directory_pb2_grpc,
-    enrolment_pb2,
-    enrolment_pb2_grpc,
     exchange_pb2,
     exchange_pb2_grpc,
     transparency_pb2,
@@ -41,44 +34,21 @@ from port2port.v1 import (
 from port2port.wire import decode_envelope
 from tests.fakes.clock import FakeClock
 from tests.fakes.federation import statement_of
-from tests.fakes.live_hub import DEADLINE_S, LiveFederation, LiveHub, live_hub, pem_of, told, until
+from tests.fakes.live_hub import (
+    DEADLINE_S,
+    LiveFederation,
+    describe,
+    ended,
+    live_hub,
+    refused,
+    run,
+    submit,
+    until,
+)
 
 ACCEPTED = exchange_pb2.SubmitResult.ACCEPTED
 DUPLICATE = exchange_pb2.SubmitResult.DUPLICATE
 RETRY = exchange_pb2.SubmitResult.RETRY
-
-
-def run(work) -> None:
-    async def bounded() -> None:
-        async with asyncio.timeout(4 * DEADLINE_S):
-            await work
-
-    asyncio.run(bounded())
-
-
-async def submit(channel, *raws: bytes) -> list[exchange_pb2.SubmitResult]:
-    """One batch, its results."""
-    call = exchange_pb2_grpc.ExchangeStub(channel).Submit(timeout=DEADLINE_S)
-    await call.write(exchange_pb2.SubmitRequest(batch_id=1, envelopes=raws))
-    await call.done_writing()
-    return [item async for reply in call for item in reply.results]
-
-
-async def refused(work):
-    with pytest.raises(grpc.aio.AioRpcError) as caught:
-        await work
-    return told(caught.value)
-
-
-async def ended(call):
-    """Read a stream to its end; how it ended."""
-    try:
-        async with asyncio.timeout(DEADLINE_S):
-            while await call.read() is not grpc.aio.EOF:
-                pass
-    except grpc.aio.AioRpcError as error:
-        return told(error)
-    return None
 
 
 @pytest.fixture
@@ -213,162 +183,6 @@ def test_a_hidden_entry_and_one_that_never_was_are_answered_byte_for_byte_alike(
             assert answers[0].error_id is None
             own = await exchange_pb2_grpc.ExchangeStub(one).Fetch(exchange_pb2.FetchRequest(id=name))
             assert own.entry.envelope == hidden
-
-    run(story())
-
-
-def test_a_node_enrols_waits_for_its_approval_and_then_has_a_voice(tmp_path, live):
-    fed = live.fed
-
-    async def story() -> None:
-        async with live_hub(tmp_path, live) as hub:
-            port = fed.make_port("ghent")
-            fed.ports["ghent"] = port
-            identity, reply = await enrol(hub, port)
-            assert (reply.node, reply.ca) == (1, live.ca.root_der)
-            assert len(reply.fingerprint.split()) == 16
-            async with hub.channel(identity=identity) as channel:
-                assert (await describe(channel)).member == "ghent"
-                for work in (
-                    submit(channel, fed.publish("ghent")),
-                    exchange_pb2_grpc.ExchangeStub(channel).Fetch(exchange_pb2.FetchRequest(), timeout=DEADLINE_S),
-                    transparency_pb2_grpc.TransparencyStub(channel).GetCheckpoint(
-                        transparency_pb2.GetCheckpointRequest(), timeout=DEADLINE_S
-                    ),
-                    exchange_pb2_grpc.ExchangeStub(channel).Follow(exchange_pb2.FollowRequest()).read(),
-                ):
-                    answer = await refused(work)
-                    assert (answer.status, answer.code) == ("PERMISSION_DENIED", "NOT_MEMBER")
-                await hub.admit(fed.join("ghent"))
-                await until(lambda: hub.hub.members.roster.is_member("ghent"), deadline_s=5)
-                (result,) = await submit(channel, fed.publish("ghent"))
-                assert result.outcome == ACCEPTED
-
-    run(story())
-
-
-async def enrol(hub: LiveHub, port):
-    now_ms = to_ms(SystemClock().now())
-    invited = hub.store.database.write_now(lambda c: invite(c, member=port.id, now_ms=now_ms))
-    message = ENROL_TAG + sha256(invited.token).digest()
-    key = make_key()
-    request = enrolment_pb2.EnrolRequest(token=invited.token, csr=make_csr(key), witness_key=port.witness.public)
-    for signer, role, pseudonym in ((port.machine, "machine", ""), (port.officer, "officer", "o1")):
-        request.keys.add(
-            key_class=role,
-            scheme="ed25519",
-            public_key=signer.public,
-            pseudonym=pseudonym,
-            proof=signer.sign(message),
-        )
-    async with hub.channel(enrolment=True) as channel:
-        reply = await enrolment_pb2_grpc.EnrolmentStub(channel).Enrol(request, timeout=DEADLINE_S)
-    return (pem_of(reply.certificate), key_to_pem(key), ""), reply
-
-
-async def describe(channel) -> directory_pb2.DescribeReply:
-    stub = directory_pb2_grpc.DirectoryStub(channel)
-    return await stub.Describe(directory_pb2.DescribeRequest(version="0"), timeout=DEADLINE_S)
-
-
-def test_a_rostered_node_renews_without_any_certificate(tmp_path, live):
-    async def story() -> None:
-        async with live_hub(tmp_path, live) as hub, hub.channel(enrolment=True) as channel:
-            stub = enrolment_pb2_grpc.EnrolmentStub(channel)
-            machine, key = live.fed.ports["beanr"].machine, make_key()
-            nonce = (await stub.Challenge(enrolment_pb2.ChallengeRequest(), timeout=DEADLINE_S)).nonce
-            csr = make_csr(key)
-            request = enrolment_pb2.RenewRequest(
-                nonce=nonce,
-                csr=csr,
-                keyid=bytes.fromhex(machine.key_id),
-                node=1,
-                sig=machine.sign(RENEW_TAG + nonce + sha256(csr).digest() + (1).to_bytes(4, "big")),
-            )
-            reply = await stub.Renew(request, timeout=DEADLINE_S)
-            answer = await refused(stub.Renew(request, timeout=DEADLINE_S))
-            assert answer.code == "CHALLENGE_USED"
-            async with hub.channel(identity=(pem_of(reply.certificate), key_to_pem(key), "")) as mutual:
-                assert (await describe(mutual)).member == "beanr"
-
-    run(story())
-
-
-@pytest.mark.parametrize("operation", ["remove-member", "suspend-member", "revoke-key", "deny"])
-def test_who_no_longer_belongs_is_cut_off_within_five_seconds_open_streams_too(tmp_path, live, operation):
-    fed = live.fed
-
-    async def story() -> None:
-        async with live_hub(tmp_path, live) as hub:
-            identity = hub.certificate("beanr")
-            now_ms = to_ms(SystemClock().now())
-            async with hub.channel(identity=identity) as channel, hub.channel("belgg") as other:
-                stub = exchange_pb2_grpc.ExchangeStub(channel)
-                follow, sending = stub.Follow(exchange_pb2.FollowRequest(cursor=2)), stub.Submit()
-                kept = exchange_pb2_grpc.ExchangeStub(other).Follow(exchange_pb2.FollowRequest(cursor=2))
-                await sending.write(exchange_pb2.SubmitRequest(batch_id=1, envelopes=[fed.publish("beanr")]))
-                assert [item.outcome for item in (await sending.read()).results] == [ACCEPTED]
-                await follow.read()
-                await kept.read()
-                began = asyncio.get_running_loop().time()
-                if operation == "revoke-key":
-                    await hub.admit(fed.revoke_key(fed.ports["beanr"].machine.key_id))
-                elif operation == "deny":
-                    hub.store.database.write_now(lambda c: keep_and_deny(c, identity[2], now_ms))
-                else:
-                    await hub.admit(fed.set_status(operation, "beanr"))
-                answers = await asyncio.gather(ended(follow), ended(sending))
-                assert asyncio.get_running_loop().time() - began < 5
-                wanted = "CERTIFICATE_DENIED" if operation == "deny" else "NOT_MEMBER"
-                assert {(item.status, item.code) for item in answers} == {("PERMISSION_DENIED", wanted)}
-                answer = await refused(describe(channel))
-                assert answer.code == wanted
-                (result,) = await submit(other, fed.publish("belgg"))
-                assert result.outcome == ACCEPTED
-                assert not kept.done()
-                kept.cancel()
-
-    run(story())
-
-
-def keep_and_deny(connection, serial: str, now_ms: int) -> None:
-    row = {
-        "serial": serial,
-        "member": "beanr",
-        "node": 1,
-        "key_id": "k",
-        "not_before_ms": now_ms,
-        "not_after_ms": now_ms,
-    }
-    connection.execute(TLS_CERTIFICATE.insert().values(**row))
-    deny(connection, serial=serial, now_ms=now_ms)
-
-
-def test_without_a_certificate_of_our_authority_nobody_connects(tmp_path, live):
-    stranger = LiveFederation.make()
-
-    async def story() -> None:
-        async with live_hub(tmp_path, live) as hub:
-            async with hub.channel() as channel:
-                assert (await refused(describe(channel))).status == "UNAVAILABLE"
-            key = make_key()
-            issued = stranger.ca.issue_node(
-                read_csr(make_csr(key)),
-                member="beanr",
-                node=1,
-                key_id=live.fed.ports["beanr"].machine.key_id,
-                now=SystemClock().now(),
-            )
-            async with hub.channel(identity=(pem_of(issued.der), key_to_pem(key), "")) as channel:
-                assert (await refused(describe(channel))).status == "UNAVAILABLE"
-
-    run(story())
-
-
-def test_the_enrolment_port_serves_nothing_else(tmp_path, live):
-    async def story() -> None:
-        async with live_hub(tmp_path, live) as hub, hub.channel(enrolment=True) as channel:
-            assert (await refused(describe(channel))).status == "UNIMPLEMENTED"
 
     run(story())
 
@@ -508,18 +322,5 @@ def test_the_hubs_own_certificate_is_exchanged_at_half_its_life_without_a_restar
         later = await asyncio.to_thread(ssl.get_server_certificate, ("127.0.0.1", ports.enrolment))
         await servers.stop(0)
         assert first == again != later
-
-    run(story())
-
-
-def test_a_rekey_keeps_the_connection(tmp_path, live):
-    fed = live.fed
-
-    async def story() -> None:
-        async with live_hub(tmp_path, live) as hub, hub.channel("beanr") as channel:
-            (result,) = await submit(channel, fed.rekey("beanr"))
-            assert result.outcome == ACCEPTED
-            (result,) = await submit(channel, fed.publish("beanr"))
-            assert result.outcome == ACCEPTED
 
     run(story())
