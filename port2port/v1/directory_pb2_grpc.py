@@ -47,7 +47,8 @@ class DirectoryServicer:
     """
 
     def Describe(self, request, context):
-        """Missing associated documentation comment in .proto file."""
+        """Who the hub is, and whom it takes the caller for; answers also while the log recovers.
+        """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')

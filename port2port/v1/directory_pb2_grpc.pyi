@@ -34,6 +34,7 @@ class DirectoryStub:
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> DirectoryAsyncStub: ...
     Describe: _grpc.UnaryUnaryMultiCallable[_directory_pb2.DescribeRequest, _directory_pb2.DescribeReply]
+    """Who the hub is, and whom it takes the caller for; answers also while the log recovers."""
 
 @_typing.type_check_only
 class DirectoryAsyncStub(DirectoryStub):
@@ -41,6 +42,7 @@ class DirectoryAsyncStub(DirectoryStub):
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     Describe: _aio.UnaryUnaryMultiCallable[_directory_pb2.DescribeRequest, _directory_pb2.DescribeReply]  # type: ignore[assignment]
+    """Who the hub is, and whom it takes the caller for; answers also while the log recovers."""
 
 class DirectoryServicer(metaclass=_abc_1.ABCMeta):
     """Mutual TLS 1.3."""
@@ -50,6 +52,7 @@ class DirectoryServicer(metaclass=_abc_1.ABCMeta):
         self,
         request: _directory_pb2.DescribeRequest,
         context: _ServicerContext,
-    ) -> _typing.Union[_directory_pb2.DescribeReply, _abc.Awaitable[_directory_pb2.DescribeReply]]: ...
+    ) -> _typing.Union[_directory_pb2.DescribeReply, _abc.Awaitable[_directory_pb2.DescribeReply]]:
+        """Who the hub is, and whom it takes the caller for; answers also while the log recovers."""
 
 def add_DirectoryServicer_to_server(servicer: DirectoryServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -20,6 +20,8 @@ DESCRIPTOR: _descriptor.FileDescriptor
 
 @_typing.final
 class OfferedKey(_message.Message):
+    """A signing key that a node, or an officer at it, wants in the roster."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     KEY_CLASS_FIELD_NUMBER: _builtins.int
@@ -165,6 +167,7 @@ class RenewRequest(_message.Message):
     NODE_FIELD_NUMBER: _builtins.int
     SIG_FIELD_NUMBER: _builtins.int
     nonce: _builtins.bytes
+    """From Challenge: 32 bytes, at most two minutes old, used once."""
     csr: _builtins.bytes
     """PKCS#10 in DER with a P-256 key."""
     keyid: _builtins.bytes
@@ -197,7 +200,9 @@ class RenewReply(_message.Message):
     CERTIFICATE_FIELD_NUMBER: _builtins.int
     CA_FIELD_NUMBER: _builtins.int
     certificate: _builtins.bytes
+    """TLS certificate in DER, 24 h."""
     ca: _builtins.bytes
+    """CA root in DER."""
     def __init__(
         self,
         *,

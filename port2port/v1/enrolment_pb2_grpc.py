@@ -26,7 +26,8 @@ if _version_not_supported:
 
 
 class EnrolmentStub:
-    """Missing associated documentation comment in .proto file."""
+    """Answers callers without a client certificate; every method is bounded per address and tells nothing about members.
+    """
 
     def __init__(self, channel):
         """Constructor.
@@ -52,7 +53,8 @@ class EnrolmentStub:
 
 
 class EnrolmentServicer:
-    """Missing associated documentation comment in .proto file."""
+    """Answers callers without a client certificate; every method is bounded per address and tells nothing about members.
+    """
 
     def Enrol(self, request, context):
         """Redeem an invitation: the token is used up in the same transaction.
@@ -102,7 +104,8 @@ def add_EnrolmentServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class Enrolment:
-    """Missing associated documentation comment in .proto file."""
+    """Answers callers without a client certificate; every method is bounded per address and tells nothing about members.
+    """
 
     @staticmethod
     def Enrol(request,

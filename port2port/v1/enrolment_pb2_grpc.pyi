@@ -27,6 +27,8 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class EnrolmentStub:
+    """Answers callers without a client certificate; every method is bounded per address and tells nothing about members."""
+
     @_typing.overload
     def __new__(cls, channel: _grpc.Channel) -> _Self: ...
     @_typing.overload
@@ -40,6 +42,8 @@ class EnrolmentStub:
 
 @_typing.type_check_only
 class EnrolmentAsyncStub(EnrolmentStub):
+    """Answers callers without a client certificate; every method is bounded per address and tells nothing about members."""
+
     def __init__(self, channel: _aio.Channel) -> None: ...
     Enrol: _aio.UnaryUnaryMultiCallable[_enrolment_pb2.EnrolRequest, _enrolment_pb2.EnrolReply]  # type: ignore[assignment]
     """Redeem an invitation: the token is used up in the same transaction."""
@@ -49,6 +53,8 @@ class EnrolmentAsyncStub(EnrolmentStub):
     """A new certificate against a rostered signing key, also after an absence of up to 90 days."""
 
 class EnrolmentServicer(metaclass=_abc_1.ABCMeta):
+    """Answers callers without a client certificate; every method is bounded per address and tells nothing about members."""
+
     @_abc_1.abstractmethod
     def Enrol(
         self,

@@ -87,6 +87,7 @@ class SubmitResult(_message.Message):
     DELAY_MS_FIELD_NUMBER: _builtins.int
     STEP_FIELD_NUMBER: _builtins.int
     outcome: Global___SubmitResult.Outcome.ValueType
+    """What the sender does next follows from this alone; code and text say why."""
     digest: _builtins.bytes
     """SHA-256 of the signed message (DSSE PAE), 32 bytes; empty when the envelope could not be decoded."""
     index: _builtins.int
@@ -197,7 +198,9 @@ class FollowRequest(_message.Message):
     A hub whose log is smaller refuses with LOG_BEHIND and recovers from its members.
     """
     @_builtins.property
-    def filter(self) -> Global___FeedFilter: ...
+    def filter(self) -> Global___FeedFilter:
+        """Fixed for the life of the stream."""
+
     def __init__(
         self,
         *,
@@ -245,6 +248,10 @@ Global___FeedEntry: _TypeAlias = FeedEntry  # noqa: Y015
 
 @_typing.final
 class FeedBatch(_message.Message):
+    """A stretch of the log; batches of a stream follow each other without a gap. The follower recomputes the root from
+    the leaf hashes, compares it with the checkpoint and verifies every entry before it stores anything.
+    """
+
     DESCRIPTOR: _descriptor.Descriptor
 
     FIRST_INDEX_FIELD_NUMBER: _builtins.int
@@ -307,7 +314,9 @@ class FetchReply(_message.Message):
 
     ENTRY_FIELD_NUMBER: _builtins.int
     @_builtins.property
-    def entry(self) -> Global___FeedEntry: ...
+    def entry(self) -> Global___FeedEntry:
+        """As in the feed; check its inclusion against a checkpoint you verified (Transparency.GetInclusion)."""
+
     def __init__(
         self,
         *,

@@ -84,7 +84,9 @@ class ConsistencyRequest(_message.Message):
     OLD_SIZE_FIELD_NUMBER: _builtins.int
     NEW_SIZE_FIELD_NUMBER: _builtins.int
     old_size: _builtins.int
+    """Size of the smaller tree, from 0."""
     new_size: _builtins.int
+    """Size of the larger tree, at most the newest checkpoint's."""
     def __init__(
         self,
         *,
@@ -128,6 +130,7 @@ class LeavesRequest(_message.Message):
     START_FIELD_NUMBER: _builtins.int
     COUNT_FIELD_NUMBER: _builtins.int
     start: _builtins.int
+    """Index of the first leaf, from 0."""
     count: _builtins.int
     """At most 10,000."""
     def __init__(
@@ -220,13 +223,17 @@ Global___RecoverRequest: _TypeAlias = RecoverRequest  # noqa: Y015
 
 @_typing.final
 class RecoveredEntry(_message.Message):
+    """One entry as this member received and verified it."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     INDEX_FIELD_NUMBER: _builtins.int
     RECEIVED_MS_FIELD_NUMBER: _builtins.int
     ENVELOPE_FIELD_NUMBER: _builtins.int
     index: _builtins.int
+    """Log index, from 0."""
     received_ms: _builtins.int
+    """Milliseconds since the epoch; part of the leaf."""
     envelope: _builtins.bytes
     """A serialised Envelope."""
     def __init__(
@@ -251,8 +258,9 @@ class RecoverReply(_message.Message):
     SIZE_FIELD_NUMBER: _builtins.int
     WANTED_FIELD_NUMBER: _builtins.int
     size: _builtins.int
-    """Leaves the hub has after this, and the size it must reach before it serves."""
+    """Leaves the hub has after this call."""
     wanted: _builtins.int
+    """Leaves it must have before it serves again: the largest checkpoint it was shown."""
     def __init__(
         self,
         *,
