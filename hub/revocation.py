@@ -30,7 +30,7 @@ class TooManyStreamsError(BackpressureError):
 class StoppingError(UnavailableError):
     """The hub stops; connect again."""
 
-    code = "STOPPING"
+    code = "HUB_STOPPING"
 
 
 @dataclass(slots=True, eq=False, kw_only=True)

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import signal
+import subprocess
+import sys
 
 import pytest
 
@@ -211,6 +214,30 @@ def test_every_command_and_option_explains_itself():
     (commands,) = (action for action in parser._actions if hasattr(action, "choices") and action.choices)
     for name, sub in commands.choices.items():
         assert all(action.help for action in sub._actions), name
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_serve_says_ready_once_and_ends_cleanly_on_a_signal_while_admit_goes_on_beside_it(place, number):
+    place.found()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "hub", "serve", "--config", str(place.config)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        assert process.stdout.readline().startswith("ready  nodes 127.0.0.1:")
+        assert place.call("status") == 0
+        assert place.call("admit", place.root / "genesis.p2p-control") == 0
+        process.send_signal(number)
+        said, errors = process.communicate(timeout=20)
+    finally:
+        process.kill()
+        process.wait()
+    assert process.returncode == 0
+    assert said == ""
+    assert all(json.loads(line)["level"] == "info" for line in errors.splitlines())
 
 
 def test_invitations_are_numbered_for_each_member(place):

@@ -246,7 +246,7 @@ def test_a_stop_tells_followers_and_health_and_leaves_no_task_behind(tmp_path, l
             await follow.read()
             hub.stop.set()
             answer = await ended(follow)
-            assert (answer.status, answer.code) == ("UNAVAILABLE", "STOPPING")
+            assert (answer.status, answer.code) == ("UNAVAILABLE", "HUB_STOPPING")
             await asyncio.wait_for(asyncio.shield(hub.done), DEADLINE_S)
             assert (await refused(describe(channel))).status == "UNAVAILABLE"
         left = {task for task in asyncio.all_tasks() - before if "hub" in repr(task.get_coro())}
