@@ -103,7 +103,6 @@ class Checker:
             _require_kind(work)
             _require_sender(work, member)
             run(CHECKING_STEPS, work)
-            _require_distinct(work)
             return _passed(work, at)
         except Port2PortError as error:
             return self._refused(work, member, error)
@@ -177,9 +176,3 @@ def _require_sender(work: Work, member: str | None) -> None:
 def _may_hand_in(work: Work, member: str | None) -> bool:
     """Coordinators have no connection of their own: anybody may carry what they signed."""
     return work.said.issuer in {FEDERATION_ISSUER, member}
-
-
-def _require_distinct(work: Work) -> None:
-    ids = [ref.id for ref in work.said.objects]
-    if len(set(ids)) != len(ids):
-        raise PolicyError("a statement holds one version of an object, not two")

@@ -1,0 +1,273 @@
+"""A hub whose database went backwards, and how its members make it whole."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hub.recovery import HeldEntry, Progress, Recovery, State, TamperedError, WaitingError
+from hub.store import audit_rows, open_store
+from port2port.checkpoint import Checkpoint, log_key, sign
+from port2port.conflict import check_evidence
+from port2port.database import sqlite_url
+from port2port.errors import LogBehindError, SplitViewError
+from port2port.keys import SignatureError
+from port2port.tlp import Tlp
+from tests.fakes.federation import Federation
+from tests.fakes.hub_core import HubCore, running_core
+
+WITNESSES = ("beanr", "north-sea-port", "belgg")
+
+
+@pytest.fixture
+def fed() -> Federation:
+    return Federation(witnesses=WITNESSES)
+
+
+def note(fed: Federation, member: str = "beanr", **more: Any) -> bytes:
+    return fed.content(member, "note", **{"tlp": Tlp.GREEN, **more})
+
+
+def run(coroutine: Any) -> Any:
+    return asyncio.run(asyncio.wait_for(coroutine, 60))
+
+
+def recovery_of(core: HubCore, evidence: Path) -> Recovery:
+    return Recovery(
+        store=core.store,
+        log=core.log,
+        log_public=core.fed.log_key.public,
+        evidence=evidence,
+        clock=core.fed.clock,
+        recovered=core.feed.wake,
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Copy:
+    """What one member holds of the log."""
+
+    member: str
+    leaves: list[bytes]
+    entries: list[HeldEntry]
+    checkpoint: bytes
+
+
+async def copy_of(core: HubCore, member: str, size: int) -> Copy:
+    batches = await core.take(member, 0, size)
+    joined = b"".join(batch.leaf_hashes for batch in batches)
+    entries = [
+        HeldEntry(index=item.index, received_ms=item.received_ms, envelope=item.envelope)
+        for batch in batches
+        for item in batch.entries
+    ]
+    return Copy(
+        member=member,
+        leaves=[joined[at : at + 32] for at in range(0, len(joined), 32)],
+        entries=entries,
+        checkpoint=batches[-1].checkpoint.encode(),
+    )
+
+
+async def give(recovery: Recovery, copy: Copy, *, first: int = 0, step: int = 4) -> Progress:
+    """Hand a whole copy back, a few leaves at a time."""
+    giving = recovery.giving(copy.member)
+    note = copy.checkpoint
+    for at in range(first, len(copy.leaves), step):
+        entries = [item for item in copy.entries if at <= item.index < at + step]
+        progress = await recovery.give(
+            giving, first_index=at, leaves=copy.leaves[at : at + step], entries=entries, checkpoint=note
+        )
+        note = b""
+    return progress
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Loss:
+    """A hub restored from yesterday, and what its members hold."""
+
+    url: str
+    root: bytes
+    size: int
+    copies: dict[str, Copy]
+
+
+async def lose_a_day(fed: Federation, tmp_path: Path) -> Loss:
+    """A log of 12 entries, of which the restored database has 5. Some entries are for some members only."""
+    url = sqlite_url(tmp_path / "hub.db")
+    async with running_core(fed, url) as core:
+        await core.admit_all([*fed.founding(), fed.group("seaports", "beanr", "north-sea-port")])
+        await core.admit_all([note(fed), fed.publish("beanr")])
+    shutil.copy(tmp_path / "hub.db", tmp_path / "yesterday.db")
+    async with running_core(fed, url) as core:
+        fed.clock.advance(3_600)
+        await core.admit_all([note(fed), fed.join("bebru"), note(fed, tlp=Tlp.AMBER, groups=("seaports",))])
+        await core.admit_all([note(fed, "belgg", tlp=None), note(fed, "belgg")], "belgg")
+        fed.clock.advance(3_600)
+        await core.admit_all([fed.publish("beanr"), note(fed)])
+        head = core.log.head()
+        copies = {member: await copy_of(core, member, head.next) for member in WITNESSES}
+    return Loss(url=sqlite_url(tmp_path / "yesterday.db"), root=head.root, size=head.next, copies=copies)
+
+
+def test_after_a_start_nothing_is_accepted_before_a_majority_of_the_witnesses_was_heard(
+    fed: Federation, tmp_path: Path
+) -> None:
+    async def go() -> None:
+        async with running_core(fed, sqlite_url(tmp_path / "hub.db")) as core:
+            recovery = recovery_of(core, tmp_path)
+            await recovery.start()
+            recovery.gate()  # a log without witnesses waits for nobody
+            await core.admit_all(fed.founding())
+            again = recovery_of(core, tmp_path)
+            await again.start()
+            with pytest.raises(WaitingError):
+                again.gate()
+            again.require_whole()  # following is how they are heard
+            await again.present("beanr", core.log.checkpoint().note)
+            with pytest.raises(WaitingError):
+                again.gate()
+            await again.present("belgg", b"")
+            again.gate()
+
+    run(go())
+
+
+def test_a_hub_restored_from_yesterday_refuses_and_recovers_the_same_root(fed: Federation, tmp_path: Path) -> None:
+    async def go() -> None:
+        loss = await lose_a_day(fed, tmp_path)
+        async with running_core(fed, loss.url) as core:
+            recovery = recovery_of(core, tmp_path)
+            await recovery.start()
+            for copy in loss.copies.values():
+                with pytest.raises(LogBehindError):
+                    await recovery.present(copy.member, copy.checkpoint)
+            with pytest.raises(LogBehindError):
+                recovery.gate()
+            assert recovery.state is State.RECOVERING
+            first = await give(recovery, loss.copies["north-sea-port"])
+            assert (first.size, first.wanted) == (8, loss.size), "an entry that only its issuer reads is missing"
+            assert recovery.missing == 1
+            last = await give(recovery, loss.copies["belgg"], first=first.size)
+            assert (last.size, last.wanted) == (loss.size, loss.size)
+            assert core.log.head().root == loss.root
+            recovery.gate()
+            await core.feed.catch_up()
+            assert (await copy_of(core, "beanr", loss.size)).entries == loss.copies["beanr"].entries
+            more = await core.intake.submit("beanr", [loss.copies["beanr"].entries[-1].envelope, note(fed)])
+            assert [item.outcome.name for item in more] == ["DUPLICATE", "ACCEPTED"]
+
+    run(go())
+
+
+def tampered_envelope(copy: Copy, at: int) -> Copy:
+    entries = list(copy.entries)
+    other = copy.entries[at - 1].envelope
+    entries[at] = replace(entries[at], envelope=other)
+    return replace(copy, entries=entries)
+
+
+def tampered_time(copy: Copy, at: int) -> Copy:
+    entries = list(copy.entries)
+    entries[at] = replace(entries[at], received_ms=entries[at].received_ms + 1)
+    return replace(copy, entries=entries)
+
+
+def tampered_leaf(copy: Copy, at: int) -> Copy:
+    return replace(copy, leaves=[*copy.leaves[:at], bytes(32), *copy.leaves[at + 1 :]])
+
+
+def garbage(copy: Copy, at: int) -> Copy:
+    entries = list(copy.entries)
+    entries[at] = replace(entries[at], envelope=b"\xff\x01")
+    return replace(copy, entries=entries)
+
+
+@pytest.mark.parametrize("tamper", [tampered_envelope, tampered_time, tampered_leaf, garbage])
+def test_a_tampered_copy_is_detected_named_and_does_no_harm(fed: Federation, tmp_path: Path, tamper: Any) -> None:
+    async def go() -> None:
+        loss = await lose_a_day(fed, tmp_path)
+        async with running_core(fed, loss.url) as core:
+            recovery = recovery_of(core, tmp_path)
+            await recovery.start()
+            with pytest.raises(TamperedError):
+                await give(recovery, tamper(loss.copies["beanr"], 6), step=100)
+            rows = await core.store.database.read(lambda connection: audit_rows(connection, TamperedError.code))
+            assert [row["member"] for row in rows] == ["beanr"]
+            for member in ("north-sea-port", "belgg"):
+                await give(recovery, loss.copies[member])
+            assert core.log.head().root == loss.root
+
+    run(go())
+
+
+def test_two_histories_of_one_size_are_evidence_and_end_all_service(fed: Federation, tmp_path: Path) -> None:
+    async def go() -> None:
+        async with running_core(fed, sqlite_url(tmp_path / "hub.db")) as core:
+            await core.admit_all(fed.founding())
+            recovery = recovery_of(core, tmp_path / "evidence")
+            await recovery.start()
+            other = sign(Checkpoint(origin=fed.origin, size=2, root=bytes(32)), fed.log_key).note
+            with pytest.raises(SplitViewError):
+                await recovery.present("beanr", other)
+            for refused in (recovery.gate, recovery.require_whole):
+                with pytest.raises(SplitViewError):
+                    refused()
+            (file,) = (tmp_path / "evidence").iterdir()
+            check_evidence(file.read_bytes(), log_key(fed.origin, fed.log_key.public))
+
+    run(go())
+
+
+def test_a_checkpoint_that_this_log_never_signed_changes_nothing(fed: Federation, tmp_path: Path) -> None:
+    async def go() -> None:
+        async with running_core(fed, sqlite_url(tmp_path / "hub.db")) as core:
+            await core.admit_all(fed.founding())
+            recovery = recovery_of(core, tmp_path)
+            await recovery.start()
+            forged = sign(Checkpoint(origin=fed.origin, size=99, root=bytes(32)), fed.hub_key).note
+            with pytest.raises(SignatureError):
+                await recovery.present("beanr", forged)
+            assert recovery.state is State.WAITING
+
+    run(go())
+
+
+def test_a_recovered_log_folds_the_same_roster(fed: Federation, tmp_path: Path) -> None:
+    async def go() -> None:
+        loss = await lose_a_day(fed, tmp_path)
+        store = open_store(loss.url)
+        async with running_core(fed, loss.url, store=store) as core:
+            recovery = recovery_of(core, tmp_path)
+            await recovery.start()
+            for member in ("belgg", "beanr"):
+                await give(recovery, loss.copies[member])
+            await core.feed.catch_up()
+            assert core.feed.at.roster is not None
+            assert core.feed.at.roster.members() == fed.roster.members()
+
+    run(go())
+
+
+def copies_in(order: Sequence[str], loss: Loss) -> list[Copy]:
+    return [loss.copies[member] for member in order]
+
+
+@pytest.mark.parametrize("order", [("belgg", "beanr"), ("beanr", "belgg"), ("belgg", "north-sea-port", "beanr")])
+def test_members_may_give_in_any_order(fed: Federation, tmp_path: Path, order: Sequence[str]) -> None:
+    async def go() -> None:
+        loss = await lose_a_day(fed, tmp_path)
+        async with running_core(fed, loss.url) as core:
+            recovery = recovery_of(core, tmp_path)
+            await recovery.start()
+            for copy in copies_in(order, loss):
+                await give(recovery, copy)
+            assert core.log.head().root == loss.root
+
+    run(go())
