@@ -58,12 +58,17 @@ class DraftDecidedError(ConflictError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Proposal:
-    """What would be said and to whom. ``groups`` are names; their newest version is taken when it is published."""
+    """What would be said and to whom.
+
+    ``groups`` are names, whose newest version is taken when it is published; ``fixed_groups`` are versions of them,
+    for what follows something said earlier and must reach exactly its readers.
+    """
 
     kind: str
     objects: tuple[bytes, ...]
     tlp: Tlp = Tlp.AMBER
     groups: tuple[str, ...] = ()
+    fixed_groups: tuple[tuple[str, int], ...] = ()
     recipients: tuple[str, ...] = ()
     handling: str | None = None
     purpose: str | None = None
@@ -354,6 +359,7 @@ def _body(draft: Draft) -> bytes:
                 "objects": [raw.decode() for raw in said.objects],
                 "tlp": said.tlp.value,
                 "groups": said.groups,
+                "fixed_groups": said.fixed_groups,
                 "recipients": said.recipients,
                 "handling": said.handling,
                 "purpose": said.purpose,
@@ -381,6 +387,7 @@ def _of_row(row: Row[Any]) -> Draft:
             objects=tuple(text.encode() for text in said["objects"]),
             tlp=tlp_of(said["tlp"]),
             groups=tuple(said["groups"]),
+            fixed_groups=tuple((name, version) for name, version in said["fixed_groups"]),
             recipients=tuple(said["recipients"]),
             handling=said["handling"],
             purpose=said["purpose"],

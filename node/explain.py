@@ -9,7 +9,6 @@ port and one that does not exist get one and the same answer.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
@@ -20,8 +19,10 @@ from sqlalchemy.engine import Connection, Row
 from node import drafts, outbox, publish, receipts, sightings, store, tables
 from node.drafts import Proposal
 from node.receipts import DeliveryState
+from node.sightings import Seen
 from port2port import sharing, statement
-from port2port.clock import from_ms, to_ms
+from port2port.clock import from_ms, to_ms, to_text
+from port2port.envelope import SignedEnvelope
 from port2port.errors import NotFoundError
 from port2port.ids import is_stix_id
 from port2port.roster import Roster
@@ -30,6 +31,7 @@ from port2port.wire import decode_envelope
 
 _OUTBOX: Final = tables.Outbox.__table__  # type: ignore[attr-defined]  # SQLModel adds it
 NOT_OURS: Final = "Nothing of this id was published by this port. Only the author of a statement can ask who got it."
+NOT_ENTITLED: Final = "not entitled"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,23 +39,76 @@ class Own:
     """One of our statements, with the hub's answer so far."""
 
     statement: Statement
+    envelope: SignedEnvelope
     state: str
     index: int | None
     text: str
 
 
-def preview(connection: Connection, member: str, proposal: Proposal, roster: Roster, now: datetime) -> list[str]:
-    """Every member by name with the rule that decides, then the hub's operators. Raises UnknownGroupError."""
-    seen = publish.log_seen(connection)
-    said = publish.draft_statement(member, proposal, roster, now=now, seen=seen)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fate:
+    """What became of a statement at one member. ``reason`` is the rule, for those who are not entitled."""
+
+    member: str
+    name: str
+    state: str
+    at: datetime | None
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Told:
+    """One statement: how far it got, what became of it at each member, and who saw what it is about."""
+
+    statement_id: str
+    headline: str
+    state: str
+    fates: tuple[Fate, ...]
+    seen: tuple[tuple[Seen, str], ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Preview:
+    """The resolved readers before anything is published; the hub's operators are one of the rows."""
+
+    marking: str
+    rows: tuple[Fate, ...]
+    roster_age: str
+
+    def lines(self) -> list[str]:
+        """For a person."""
+        reads = [f"  reads     {row.name}: {row.reason}" for row in self.rows if row.state == "reads"]
+        others = [f"  does not  {row.name}: {row.reason}" for row in self.rows if row.state != "reads"]
+        return [f"{self.marking}: would be read by {len(reads)}", *reads, *others, self.roster_age]
+
+    def to_json(self) -> dict[str, object]:
+        """For machines."""
+        members = [
+            {"member": row.member, "name": row.name, "reads": row.state == "reads", "reason": row.reason}
+            for row in self.rows
+        ]
+        return {"marking": self.marking, "members": members, "roster": self.roster_age}
+
+
+def preview(connection: Connection, member: str, proposal: Proposal, roster: Roster, now: datetime) -> Preview:
+    """Every other member by name with the rule that decides, then the hub's operators. Raises UnknownGroupError."""
+    said = publish.draft_statement(member, proposal, roster, now=now, seen=publish.log_seen(connection))
     rows = sharing.resolve_readers(sharing.audience_of(said), roster, said.purpose)
-    readers = [(who, decision) for who, decision in rows if decision.allowed and who != member]
-    lines = [f"{proposal.tlp.label}: {len([who for who, _ in readers if who != sharing.HUB_OPERATORS])} other members"]
-    lines += [f"  reads     {name_of(who, roster)}: {_sentences(decision)}" for who, decision in readers]
-    lines += [
-        f"  does not  {name_of(who, roster)}: {_sentences(decision)}" for who, decision in rows if not decision.allowed
-    ]
-    return [*lines, roster_age(connection, roster, now)]
+    return Preview(
+        marking=proposal.tlp.label,
+        rows=tuple(
+            Fate(
+                member=who,
+                name=name_of(who, roster),
+                state="reads" if decision.allowed else "does not read",
+                at=None,
+                reason=_sentences(decision),
+            )
+            for who, decision in rows
+            if who != member
+        ),
+        roster_age=roster_age(connection, roster, now),
+    )
 
 
 def roster_age(connection: Connection, roster: Roster, now: datetime) -> str:
@@ -61,23 +116,62 @@ def roster_age(connection: Connection, roster: Roster, now: datetime) -> str:
     head = store.head(connection)
     minutes = max(0, (to_ms(now) - head.verified_at_ms) // 60_000)
     old = f"{minutes} min" if minutes < 120 else f"{minutes // 60} h" if minutes < 2_880 else f"{minutes // 1_440} days"
-    return f"roster version {roster.version}, verified {old} ago at {from_ms(head.verified_at_ms):%Y-%m-%d %H:%M} UTC"
+    return f"roster version {roster.version}, verified {old} ago at {_at(from_ms(head.verified_at_ms))}"
 
 
-def explain(connection: Connection, member: str, ident: str, roster: Roster) -> list[str]:
-    """What became of a statement of ours, member by member; ``NOT_OURS`` for everything else, whatever it is."""
+def explain(connection: Connection, member: str, ident: str, roster: Roster) -> list[Told]:
+    """What became of our statements of this id, member by member; empty for everything else, whatever it is."""
     own = [one for one in find_own(connection, ident) if one.statement.issuer == member]
-    if not own:
+    return [_told(connection, one, roster) for one in own]
+
+
+def lines(told: list[Told]) -> list[str]:
+    """For a person; one and the same line for whatever is not ours."""
+    if not told:
         return [NOT_OURS]
-    lines: list[str] = []
-    for one in own:
-        lines += _of_statement(connection, one, roster)
-        lines += [
-            f"  {sightings.describe(seen, roster)}"
-            for ref in one.statement.objects
-            for seen in sightings.seen_of(connection, ref.id)
-        ]
-    return lines
+    out: list[str] = []
+    for one in told:
+        out += [one.headline, f"  {one.state}"]
+        out += [f"  {fate.name}: {_fate_text(fate)}" for fate in one.fates]
+        out += [f"  {text}" for _, text in one.seen]
+    return out
+
+
+def to_json(told: list[Told]) -> dict[str, object]:
+    """For machines; one and the same object for whatever is not ours."""
+    if not told:
+        return {"answer": NOT_OURS, "members": [], "sightings": [], "statements": []}
+    fates = [(one.statement_id, fate) for one in told for fate in one.fates]
+    return {
+        "answer": "",
+        "members": [
+            {
+                "at": None if fate.at is None else to_text(fate.at),
+                "member": fate.member,
+                "name": fate.name,
+                "reason": fate.reason,
+                "state": fate.state,
+                "statement": statement_id,
+            }
+            for statement_id, fate in fates
+        ],
+        "sightings": [
+            {
+                "count": seen.count,
+                "first_seen": to_text(seen.first_seen),
+                "id": seen.stix_id,
+                "last_seen": to_text(seen.last_seen),
+                "looking": seen.looking,
+                "member": seen.by,
+                "port": seen.port,
+                "summary": text,
+                "track": seen.track,
+            }
+            for one in told
+            for seen, text in one.seen
+        ],
+        "statements": [{"id": one.statement_id, "state": one.state} for one in told],
+    }
 
 
 def find_own(connection: Connection, ident: str) -> list[Own]:
@@ -99,53 +193,73 @@ def name_of(who: str, roster: Roster) -> str:
     return who if known is None else f"{known.name} ({who})"
 
 
-def _of_statement(connection: Connection, one: Own, roster: Roster) -> list[str]:
+def _told(connection: Connection, one: Own, roster: Roster) -> Told:
     said = one.statement
     marking = "" if said.tlp is None else f", {said.tlp.label}"
-    head = f"{said.kind} {said.id}{marking}, issued {said.issued:%Y-%m-%d %H:%M:%S} UTC"
+    seen = [item for ref in said.objects for item in sightings.seen_of(connection, ref.id)]
+    return Told(
+        statement_id=said.id,
+        headline=f"{said.kind} {said.id}{marking}, issued {_at(said.issued)}",
+        state=_state_text(one),
+        fates=() if one.index is None else _fates(connection, one.index, said, roster),
+        seen=tuple((item, sightings.describe(item, roster)) for item in seen),
+    )
+
+
+def _state_text(one: Own) -> str:
     if one.index is None:
-        waits = {
-            outbox.QUEUED: "waits for the hub",
-            outbox.REFUSED: f"refused by the hub: {one.text}",
-        }
-        return [head, f"  {waits.get(one.state, one.state)}"]
-    known = {item.member: item for item in receipts.deliveries(connection, one.index)}
+        return f"refused by the hub: {one.text}" if one.state == outbox.REFUSED else "waits for the hub"
+    verified = "verified by us" if one.state == outbox.CLEARED else "as the hub says, not yet verified by us"
+    return f"in the log at index {one.index}, {verified}"
+
+
+def _fates(connection: Connection, index: int, said: Statement, roster: Roster) -> tuple[Fate, ...]:
+    known = {item.member: item for item in receipts.deliveries(connection, index)}
     audience = sharing.audience_of(said)
-    lines = [head, f"  in the log at index {one.index}{'' if one.state == outbox.CLEARED else ' (as the hub says)'}"]
-    for who in sorted((roster.members() | known.keys()) - {said.issuer}):
-        decision = sharing.explain(audience, who, roster)
-        lines.append(f"  {name_of(who, roster)}: {_fate(known.get(who), decision)}")
-    return lines
+    return tuple(
+        _fate(who, name_of(who, roster), known.get(who), sharing.explain(audience, who, roster))
+        for who in sorted((roster.members() | known.keys()) - {said.issuer})
+    )
 
 
-def _fate(known: DeliveryState | None, decision: sharing.Decision) -> str:
-    parts = []
-    if known is not None and known.delivered_ms is not None:
-        parts.append(f"delivered (signed) {_at(known.delivered_ms)}")
-    if known is not None and known.seen_ms is not None:
-        parts.append(f"seen by an officer {_at(known.seen_ms)}")
-    if known is not None and known.retracted_ms is not None:
-        parts.append(f"retracted there {_at(known.retracted_ms)}")
-    if parts:
-        return ", ".join(parts)
+def _fate(who: str, name: str, known: DeliveryState | None, decision: sharing.Decision) -> Fate:
+    if known is not None:
+        for state, at_ms in (
+            ("retracted", known.retracted_ms),
+            ("seen", known.seen_ms),
+            ("delivered", known.delivered_ms),
+        ):
+            if at_ms is not None:
+                return Fate(member=who, name=name, state=state, at=from_ms(at_ms))
     if not decision.allowed:
-        return f"not entitled: {_sentences(decision)}"
-    return "entitled, nothing heard yet" if known is None else f"unacknowledged since {_at(known.expected_ms)}"
+        return Fate(member=who, name=name, state=NOT_ENTITLED, at=None, reason=_sentences(decision))
+    since = None if known is None else from_ms(known.expected_ms)
+    return Fate(member=who, name=name, state="unacknowledged", at=since)
 
 
-def _at(ms: int) -> str:
-    return f"{from_ms(ms):%Y-%m-%d %H:%M:%S} UTC"
+def _fate_text(fate: Fate) -> str:
+    if fate.state == NOT_ENTITLED:
+        return f"not entitled. {fate.reason}"
+    if fate.state == "unacknowledged":
+        return "unacknowledged" if fate.at is None else f"unacknowledged since {_at(fate.at)}"
+    signed = {"delivered": "delivered, signed", "seen": "seen by an officer, signed", "retracted": "retracted, signed"}
+    return f"{signed[fate.state]} {'' if fate.at is None else _at(fate.at)}"
+
+
+def _at(moment: datetime) -> str:
+    return f"{moment:%Y-%m-%d %H:%M:%S} UTC"
 
 
 def _sentences(decision: sharing.Decision) -> str:
-    reasons: Sequence[sharing.Reason] = decision.reasons
-    return " ".join(reason.sentence for reason in reasons)
+    return " ".join(reason.sentence for reason in decision.reasons)
 
 
 def _own(row: Row[Any]) -> Own:
+    opened = decode_envelope(row.envelope)
     values = row._mapping  # noqa: SLF001  # the documented view; a row's own ``index`` is a method
     return Own(
-        statement=statement.decode(decode_envelope(row.envelope).statement),
+        statement=statement.decode(opened.statement),
+        envelope=opened,
         state=row.state,
         index=values["index"],
         text=row.text,

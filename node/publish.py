@@ -171,7 +171,7 @@ def draft_statement(member: str, proposal: Proposal, roster: Roster, *, now: dat
         log_seen=seen,
         decided_by="rule:none@0",
         tlp=proposal.tlp,
-        groups=groups_now(roster, proposal.groups),
+        groups=tuple(sorted({*groups_now(roster, proposal.groups), *proposal.fixed_groups})),
         recipients=tuple(sorted(set(proposal.recipients))),
         handling=proposal.handling,
         purpose=proposal.purpose,
@@ -260,5 +260,5 @@ _FIXED_BYTES: Final = 1_500
 
 def _bare_bytes(proposal: Proposal) -> int:
     """An upper bound of a statement's length without its objects."""
-    named = len(proposal.groups) * _GROUP_BYTES + len(proposal.recipients) * _GROUP_BYTES
+    named = (len(proposal.groups) + len(proposal.fixed_groups)) * _GROUP_BYTES + len(proposal.recipients) * _GROUP_BYTES
     return _FIXED_BYTES + named + len(canonical.dumps(dict(proposal.body)))

@@ -16,7 +16,7 @@ from typing import Final
 import orjson
 from sqlalchemy.engine import Connection
 
-from node import drafts, publish, store
+from node import drafts, explain, publish, store
 from node.drafts import Draft, Proposal
 from node.outbox import Queued
 from node.publish import Act, Author, Officer
@@ -25,16 +25,20 @@ from port2port import canonical, keys
 from port2port import envelope as dsse
 from port2port.canonical import Json
 from port2port.clock import to_ms, to_text
-from port2port.errors import PolicyError, VerificationError
+from port2port.errors import NotFoundError, PolicyError, VerificationError
+from port2port.ids import is_stix_id
 from port2port.roster import Roster
+from port2port.statement import Statement
+from port2port.stix import objects as stix
 from port2port.stix.discriminators import Discriminators, of_indicator, to_extension
 from port2port.stix.normalise import normalise
 from port2port.stix.profile import DISCRIMINATORS_EXTENSION
-from port2port.tlp import Tlp
+from port2port.tlp import UNMARKED, Tlp
 
 DECISION_TYPE: Final = "application/vnd.port2port.decision+json;v=1"
 PUBLISH: Final = "publish"
 REJECT: Final = "reject"
+RETRACT: Final = "retract"
 REASON_CHARS: Final = 300
 
 
@@ -42,6 +46,12 @@ class ReasonError(PolicyError):
     """A decision that needs a reason has none, or a very long one."""
 
     code = "REASON"
+
+
+class NothingToRetractError(NotFoundError):
+    """No object of ours has this id, or none that has versions."""
+
+    code = "NOTHING_TO_RETRACT"
 
 
 class DecisionError(VerificationError):
@@ -78,6 +88,7 @@ def chosen(proposal: Proposal, choice: Choice) -> Proposal:
     made = drafts.settled(
         proposal,
         tlp=tlp,
+        fixed_groups=() if open_to_all or choice.groups is not None else proposal.fixed_groups,
         groups=kept if choice.groups is None else choice.groups,
         recipients=(() if open_to_all else proposal.recipients) if choice.recipients is None else choice.recipients,
         handling=choice.handling or proposal.handling,
@@ -116,6 +127,50 @@ def reject_draft(connection: Connection, member: str, draft_id: str, reason: str
     facts = {**_facts(draft, draft.proposal, act.now), "reason": reason}
     record(connection, officer, act.now, action=REJECT, subject=draft.id, facts=facts)
     return draft
+
+
+def retract(connection: Connection, author: Author, ident: str, reason: str, act: Act) -> list[Queued]:
+    """Take back what we published under this id: the next version of each object says revoked, to the same readers.
+
+    ``ident`` is a draft, a statement or an object of ours. One transaction. Raises ReasonError, NothingToRetractError
+    or as ``publish.publish``.
+    """
+    require_reason(reason)
+    newest: dict[str, tuple[bytes, Statement]] = {}
+    for own in explain.find_own(connection, ident):
+        for item in own.envelope.objects:
+            data = orjson.loads(item.body)
+            if "modified" in data and own.statement.kind != "retract":
+                newest[data["id"]] = (item.body, own.statement)
+    if is_stix_id(ident):
+        newest = {stix_id: found for stix_id, found in newest.items() if stix_id == ident}
+    if not newest:
+        raise NothingToRetractError("this port has published nothing of this id that can be taken back")
+    by_statement: dict[str, tuple[Statement, list[bytes]]] = {}
+    for body, said in newest.values():
+        by_statement.setdefault(said.id, (said, []))[1].append(body)
+    queued: list[Queued] = []
+    for said, bodies in by_statement.values():
+        queued += publish.publish(connection, author, _retraction(said, bodies, author.member, reason, act.now), act)
+    facts: dict[str, Json] = {"at": to_text(act.now), "objects": [*newest], "reason": reason}
+    for officer in act.officers:
+        record(connection, officer, act.now, action=RETRACT, subject=ident, facts=facts)
+    return queued
+
+
+def _retraction(said: Statement, bodies: Sequence[bytes], member: str, reason: str, now: datetime) -> Proposal:
+    refs: list[Json] = [{"id": str(orjson.loads(body)["id"]), "issuer": member} for body in bodies]
+    return Proposal(
+        kind="retract",
+        objects=tuple(stix.revoked(body, now) for body in bodies),
+        tlp=said.tlp or UNMARKED,
+        fixed_groups=said.groups,
+        recipients=said.recipients,
+        handling=said.handling,
+        purpose=said.purpose,
+        personal_data=said.personal_data,
+        body={"reason": reason, "refs": refs},
+    )
 
 
 def require_reason(reason: str) -> None:
@@ -192,18 +247,20 @@ def audience_text(said: Proposal) -> str:
     """To whom, in words."""
     if said.tlp in {Tlp.CLEAR, Tlp.GREEN}:
         return "everybody" if said.tlp is Tlp.CLEAR else "all members"
-    named = [*(f"group {name}" for name in said.groups), *said.recipients]
-    joint = " and only those also among " if said.groups and said.recipients else ""
-    if joint:
-        return f"group {', '.join(said.groups)}{joint}{', '.join(said.recipients)}"
-    return ", ".join(named) or "nobody but ourselves: name a group or a recipient"
+    groups = [*said.groups, *(name for name, _ in said.fixed_groups)]
+    if groups and said.recipients:
+        return f"those of group {', '.join(groups)} who are also among {', '.join(said.recipients)}"
+    return (
+        ", ".join([*(f"group {name}" for name in groups), *said.recipients])
+        or "nobody but ourselves: name a group or a recipient"
+    )
 
 
 def _facts(draft: Draft, proposal: Proposal, now: datetime) -> dict[str, Json]:
     return {
         "at": to_text(now),
         "digest": sha256(b"\n".join(proposal.objects)).hexdigest(),
-        "groups": [*proposal.groups],
+        "groups": [*proposal.groups, *(name for name, _ in proposal.fixed_groups)],
         "handling": proposal.handling,
         "personal_data": proposal.personal_data,
         "purpose": proposal.purpose,
@@ -233,7 +290,7 @@ def _numbers(numbers: Json) -> list[str]:
     found = []
     for name, item in numbers.items() if isinstance(numbers, dict) else ():
         if isinstance(item, dict):
-            limit = "" if item.get("limit") is None else f" (limit {item['limit']:g})"
+            limit = "" if item.get("limit") is None else f" (limit {item['limit']:g} {item['unit']})"
             found.append(f"{name.replace('_', ' ')}: {item['value']:g} {item['unit']}{limit}")
     return found
 

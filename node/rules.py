@@ -13,9 +13,10 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Final, Literal
 
 import sqlalchemy as sa
+from pydantic import Field
 from sqlalchemy.engine import Connection
 
 from node import drafts, publish, tables
@@ -28,8 +29,10 @@ from port2port.clock import to_ms
 from port2port.errors import ConfigurationError, VerificationError
 from port2port.keys import base64_exact
 from port2port.roster import Roster
+from port2port.settings import Settings
 from port2port.statement import HANDLINGS, PURPOSES
 from port2port.tlp import Tlp
+from port2port.tlp import parse as tlp_of
 
 RULE_TYPE: Final = "application/vnd.port2port.rule+json;v=1"
 PER_HOUR_MOST: Final = 60
@@ -113,6 +116,49 @@ class AutomaticRule:
         if not isinstance(confidence, int) or confidence < self.min_confidence:
             return f"confidence below {self.min_confidence}"
         return None
+
+
+class RuleSettings(Settings):
+    """One ``[[rules]]`` table of the rules file."""
+
+    id: str = Field(description="Name of the rule; stands in every statement it makes.")
+    version: int = Field(description="Raise it whenever you change the rule; it must be approved anew.")
+    detector: str = Field(description="Which detector's drafts: identity-clone, geofence.")
+    min_confidence: int = Field(description="Least confidence, 0 to 100.")
+    tlp: Literal["clear", "green", "amber", "amber+strict"] = Field(description="Marking.")
+    groups: tuple[str, ...] = Field(default=(), description="Sharing groups.")
+    recipients: tuple[str, ...] = Field(default=(), description="Members.")
+    handling: str = Field(default="call_first", description="act, call_first or observe_only.")
+    purpose: str = Field(default="maritime-security", description="Purpose, one of the closed list.")
+    per_hour: int = Field(default=6, description="At most so many statements an hour.")
+    approved_by: str = Field(default="", description="Pseudonym of the officer who approved it.")
+    signature: str = Field(default="", description="Printed by `port2port-node approve-rule`.")
+
+    def rule(self) -> AutomaticRule:
+        """The rule. Raises RuleError."""
+        return AutomaticRule(**{**self.model_dump(), "tlp": tlp_of(self.tlp)})
+
+
+class RuleFile(Settings):
+    """The file that ``rules`` in the settings names. Who can write it can make this port quieter, not louder."""
+
+    groups: tuple[str, ...] = Field(default=(), description="Sharing groups proposed for every draft.")
+    handling: Literal["act", "call_first", "observe_only"] = Field(
+        default="call_first", description="Handling proposed for every draft."
+    )
+    protected: tuple[str, ...] = Field(
+        default=(),
+        description="Identities such as mmsi:205123456 whose matches go to the duty officer alone and send nothing.",
+    )
+    match_own: bool = Field(default=False, description="Whether our own indicators are matched here too.")
+    security_level: Literal[1, 2, 3] = Field(
+        default=1, description="ISPS level in force; some fences stand from 2 or 3."
+    )
+    rules: tuple[RuleSettings, ...] = Field(default=(), max_length=100, description="Automatic rules.")
+
+    def automatic(self) -> tuple[AutomaticRule, ...]:
+        """The rules. Raises RuleError."""
+        return tuple(one.rule() for one in self.rules)
 
 
 def approval(rule: AutomaticRule, officer: Officer) -> str:

@@ -29,7 +29,7 @@ from port2port.canonical import Json
 from port2port.clock import from_ms, to_ms
 from port2port.ids import identity_of
 from port2port.roster import Roster
-from port2port.sharing import Audience, no_wider_than
+from port2port.sharing import Audience, explain, no_wider_than
 from port2port.stix import objects as stix
 from port2port.stix.profile import SIGHTING_EXTENSION
 from port2port.tlp import Tlp
@@ -210,7 +210,7 @@ def proposal_of(one: Sighted, author: Author, roster: Roster, *, now: datetime) 
         kind="sighting",
         objects=(made,),
         tlp=target.tlp,
-        groups=groups,
+        fixed_groups=groups,
         recipients=recipients,
         handling=target.handling or None,
         purpose=target.purpose,
@@ -225,17 +225,15 @@ def port_of(member: str, roster: Roster) -> str | None:
     return None if known is None or not known.locodes else known.locodes[0]
 
 
-def readers_of(target: Indicator, member: str, roster: Roster) -> tuple[tuple[str, ...], tuple[str, ...]]:
+def readers_of(target: Indicator, member: str, roster: Roster) -> tuple[tuple[tuple[str, int], ...], tuple[str, ...]]:
     """(groups, recipients) of a sighting: the target's readers if its author is among them, else its author alone."""
     if target.tlp in {Tlp.CLEAR, Tlp.GREEN}:
         return (), ()
-    groups = tuple(name for name, _ in target.groups)
     recipients = tuple(sorted({*target.recipients, target.issuer} - {member})) if target.recipients else ()
-    now = tuple((name, roster.latest_group(name) or 1) for name in groups)
-    reaches_author = all(target.issuer in (roster.group(*pair) or ()) for pair in now) if groups else bool(recipients)
-    child = Audience(issuer=member, kind="sighting", tlp=target.tlp, groups=now, recipients=recipients)
+    child = Audience(issuer=member, kind="sighting", tlp=target.tlp, groups=target.groups, recipients=recipients)
+    reaches_author = explain(child, target.issuer, roster).allowed
     if reaches_author and no_wider_than(child, target.audience, roster):
-        return groups, recipients
+        return target.groups, recipients
     return (), (target.issuer,)
 
 

@@ -1,0 +1,183 @@
+"""``port2port-node``: join a federation, run a port's node, and sit at its desk."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable
+from importlib import import_module
+from pathlib import Path
+
+HANDLINGS = ("act", "call_first", "observe_only")
+MARKINGS = ("clear", "green", "amber", "amber+strict", "red")
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The whole command line; sub-commands load what they need when they run."""
+    parser = argparse.ArgumentParser(
+        prog="port2port-node",
+        description="A port's node: it finds, asks an officer, signs, sends, verifies, matches and answers.",
+        epilog="At the desk: review list, review show ID, preview ID, review publish ID, explain ID.",
+    )
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    join = commands.add_parser("join", help="redeem an invitation of the hub")
+    join.add_argument("invitation", type=Path, help="file from the hub's operator")
+    join.add_argument("--dir", type=Path, required=True, help="where keys, settings and data shall lie")
+    join.add_argument("--officer", help="pseudonym of the first officer; a key file is made for him")
+    join.add_argument("--passphrase-file", type=Path, help="file with the new key's passphrase (else it is asked for)")
+    join.add_argument("--no-passphrase", action="store_true", help="do not encrypt the officer's key file (demo only)")
+    run = commands.add_parser("run", help="run the node until SIGTERM or Ctrl-C")
+    run.add_argument("--config", type=Path, required=True, help="settings file, made by join: node.toml")
+    status = _command(commands, "status", "connected or since when not, what waits, how old the picture is")
+    status.add_argument("--check", action="store_true", help="one line, and exit code 0 well, 1 look soon, 2 look now")
+    _review(commands)
+    _report(commands)
+    _questions(commands)
+    _decisions(commands)
+    return parser
+
+
+def _command(
+    commands: argparse._SubParsersAction[argparse.ArgumentParser], name: str, text: str
+) -> argparse.ArgumentParser:
+    parser = commands.add_parser(name, help=text, description=text)
+    parser.add_argument("--config", type=Path, required=True, help="settings file, made by join: node.toml")
+    parser.add_argument("--json", action="store_true", help="for machines")
+    return parser
+
+
+def _officer(parser: argparse.ArgumentParser, *, required: bool = True, second: bool = True) -> None:
+    parser.add_argument("--officer", required=required, metavar="PSEUDONYM", help="who decides")
+    parser.add_argument("--passphrase-file", type=Path, help="file with the key's passphrase (else it is asked for)")
+    if second:
+        parser.add_argument("--second-officer", metavar="PSEUDONYM", help="personal data takes two")
+        parser.add_argument("--second-passphrase-file", type=Path, help="file with the second passphrase")
+
+
+def _choice(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--tlp", choices=MARKINGS, help="marking (default: as proposed)")
+    parser.add_argument("--group", action="append", help="sharing group, may be repeated (default: as proposed)")
+    parser.add_argument("--recipient", action="append", help="member, may be repeated; with groups both must hold")
+    parser.add_argument("--handling", choices=HANDLINGS, help="what receivers shall do first")
+    parser.add_argument("--purpose", help="why personal data may be shared, e.g. isps, drug-trafficking")
+    parser.add_argument("--personal-data", action="store_true", help="it holds personal data: two officers sign")
+    parser.add_argument("--suspect", choices=("newer", "older"), help="cloned identity: which track is the false one")
+
+
+def _review(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    review = commands.add_parser("review", help="decide what leaves the port")
+    actions = review.add_subparsers(dest="action", required=True, metavar="ACTION")
+    listed = _command(actions, "list", "what waits for a decision")
+    listed.add_argument("--state", choices=("open", "published", "rejected"), default="open", help="default: open")
+    show = _command(actions, "show", "one draft, with the numbers, the limits and why")
+    show.add_argument("id", metavar="ID")
+    publish = _command(actions, "publish", "sign a draft and send it")
+    publish.add_argument("id", metavar="ID")
+    _choice(publish)
+    _officer(publish)
+    reject = _command(actions, "reject", "close a draft without sending anything")
+    reject.add_argument("id", metavar="ID")
+    reject.add_argument("--reason", required=True, help="why, for whoever reads it next week")
+    _officer(reject, second=False)
+
+
+def _report(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    report = commands.add_parser("report", help="what an officer saw himself")
+    kinds = report.add_subparsers(dest="what", required=True, metavar="WHAT")
+    vessel = _command(kinds, "vessel", "a ship, by any of its numbers or names")
+    for name, text in (("mmsi", "nine digits"), ("imo", "seven digits"), ("eni", "eight digits, barges")):
+        vessel.add_argument(f"--{name}", help=text)
+    vessel.add_argument("--call-sign", help="call sign")
+    no_ais = _command(kinds, "no-ais", "a ship that shows no AIS")
+    for parser in (vessel, no_ais):
+        parser.add_argument("--name", help="name as read")
+    container = _command(kinds, "container", "a box by its number, with check digit")
+    domain = _command(kinds, "domain", "a domain name")
+    address = _command(kinds, "address", "an IPv4 or IPv6 address (personal data: two officers)")
+    for parser in (container, domain, address):
+        parser.add_argument("value", metavar="VALUE")
+    note = _command(kinds, "note", "free text with place and time")
+    for parser in (vessel, no_ais, container, domain, address, note):
+        parser.add_argument("--text", required=True, help="what you saw")
+        parser.add_argument("--at", help="when, in UTC: 2026-11-22T03:15 (default: now)")
+        parser.add_argument("--place", help="where, in words")
+        parser.add_argument("--position", help="where: 51.2345,4.4012")
+        parser.add_argument("--publish", action="store_true", help="publish at once instead of making a draft")
+        _choice(parser)
+        _officer(parser, required=False)
+
+
+def _questions(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    preview = _command(commands, "preview", "who would read a draft; works without the hub")
+    preview.add_argument("id", metavar="DRAFT")
+    _choice(preview)
+    explain = _command(commands, "explain", "who received it, who not, and why")
+    explain.add_argument("id", metavar="ID", help="draft, statement or STIX id")
+    evidence = _command(commands, "evidence", "write raw lines, statement, proof and custody as a ZIP")
+    evidence.add_argument("id", metavar="ID", help="draft, statement or STIX id")
+    evidence.add_argument("--out", type=Path, required=True, help="file to write")
+    seen = _command(commands, "seen", "tell the author that an officer has seen it")
+    seen.add_argument("id", metavar="ID", help="statement or STIX id")
+    _command(commands, "hits", "what was seen under others' indicators, handling first")
+
+
+def _decisions(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    retract = _command(commands, "retract", "take back what was published")
+    retract.add_argument("id", metavar="ID", help="draft, statement or STIX id")
+    retract.add_argument("--reason", required=True, help="why; the readers see it")
+    _officer(retract)
+    suppress = commands.add_parser("suppress", help="silence findings for a while, under your name")
+    actions = suppress.add_subparsers(dest="action", required=True, metavar="ACTION")
+    _command(actions, "list", "what silences findings now, and how many")
+    add = _command(actions, "add", "silence a detector, a ship or a place")
+    add.add_argument("kind", choices=("mute", "exception", "own-fleet", "zone", "rule-off"))
+    add.add_argument("subject", help="detector, identity such as mmsi:205123456, or place id")
+    add.add_argument("--days", type=int, required=True, help="for so many days, at most 366")
+    add.add_argument("--reason", required=True, help="why")
+    _officer(add, second=False)
+    end = _command(actions, "end", "stop silencing before its time")
+    end.add_argument("id", metavar="ID")
+    _officer(end, second=False)
+    approve = _command(commands, "approve-rule", "sign an automatic rule of the rules file")
+    approve.add_argument("id", metavar="ID", help="id of the rule")
+    _officer(approve, second=False)
+
+
+# Each command loads its own module only: a question at the desk does not wait for gRPC.
+ACTIONS = {
+    "join": ("running", "run_join"),
+    "run": ("running", "run"),
+    "status": ("health", "run"),
+    "review": ("reviewing", "run"),
+    "report": ("reporting", "run"),
+    "preview": ("asking", "run_preview"),
+    "explain": ("asking", "run_explain"),
+    "evidence": ("asking", "run_evidence"),
+    "seen": ("asking", "run_seen"),
+    "hits": ("asking", "run_hits"),
+    "retract": ("reviewing", "run_retract"),
+    "suppress": ("reviewing", "run_suppress"),
+    "approve-rule": ("reviewing", "run_approve_rule"),
+}
+
+
+def _action(command: str) -> Callable[[argparse.Namespace], int]:
+    module, function = ACTIONS[command]
+    found: Callable[[argparse.Namespace], int] = getattr(import_module(f"node.cli.{module}"), function)
+    return found
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run one command. An error that we foresaw is one plain sentence and exit code 2."""
+    args = build_parser().parse_args(argv)
+    from port2port.errors import Port2PortError
+
+    try:
+        return _action(args.command)(args)
+    except Port2PortError as error:
+        print(f"port2port-node: {error.text}", file=sys.stderr)
+        return 2
+
+
+if __name__ == "__main__":
+    sys.exit(main())

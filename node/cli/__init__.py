@@ -1,0 +1,1 @@
+"""The commands of a port's node; each module loads only when its command is run."""

@@ -1,0 +1,179 @@
+"""``join`` and ``run``: become a member, and be one."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import logging
+import random
+import signal
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from node import app, identity, indicators, sightings, suppressions
+from node.app import Node, Plugin, Service
+from node.cli.desk import defaults_of, passphrase, rules_of
+from node.data import starter_places
+from node.identity import GrpcEnrolment, Officer
+from node.observations import SourceClass
+from node.pipeline import Options, Pipeline
+from node.places import Places, load_places
+from node.publish import Author
+from node.rules import RuleFile
+from node.sensors.parsers.ais import AisParser, line_time
+from node.sensors.transports.file import FileReplay
+from node.sensors.transports.lines import LineQueue, Transport
+from node.sensors.transports.tcp import TcpClient
+from node.sensors.transports.udp import UdpListener
+from node.settings import NodeSettings, SourceSettings
+from node.visit_store import SqlVisits
+from port2port import invitation, logs
+from port2port import settings as toml
+from port2port.clock import Clock, SystemClock
+from port2port.errors import ConfigurationError
+from port2port.limits import LIMITS
+
+logger = logging.getLogger(__name__)
+
+
+def run_join(args: argparse.Namespace) -> int:
+    """Redeem an invitation; what remains is a telephone call."""
+    raw = read_limited(args.invitation, LIMITS.invitation_bytes)
+    invited = invitation.parse(raw)
+    officer = None
+    if args.officer is not None:
+        secret = None if args.no_passphrase else passphrase(args.passphrase_file, "new passphrase: ")
+        officer = Officer(pseudonym=args.officer, passphrase=secret)
+    enrolment = GrpcEnrolment(invited.enrolment, invited.ca.encode())
+    joined = identity.join(raw, args.dir, enrolment=enrolment, clock=SystemClock(), officer=officer)
+    print(f"{joined.member} has asked to join; settings in {joined.settings}")
+    print(f"fingerprint  {joined.fingerprint}")
+    print(
+        "read it to the coordinator by telephone; once it is approved: port2port-node run --config "
+        + str(joined.settings)
+    )
+    return 0
+
+
+def run(args: argparse.Namespace) -> int:
+    """Run in the foreground. Exit code 0 after a stop, 1 if the node found itself or the hub broken."""
+    settings = toml.load(args.config, NodeSettings)
+    logs.start(level=settings.log_level)
+    try:
+        asyncio.run(serve(settings))
+    except ExceptionGroup as group:
+        for error in _leaves(group):
+            if isinstance(error, ConfigurationError):
+                raise error from group
+            logger.critical("node stopped itself", extra={"cause": str(error)}, exc_info=error)
+        return 1
+    return 0
+
+
+async def serve(settings: NodeSettings, *, clock: Clock | None = None) -> None:
+    """Until SIGTERM or SIGINT, or until something fatal happens, which is raised."""
+    plugin = plugin_of(settings)
+    node = app.open_node(settings, clock=clock, plugin=plugin)
+    try:
+        running = asyncio.create_task(app.run(node, plugin))
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, running.cancel)
+        print(f"running  {settings.member} node {settings.node}  federation {settings.federation}", flush=True)
+        try:
+            await running
+        except asyncio.CancelledError:
+            logger.info("node stopped")
+    finally:
+        node.close()
+
+
+def plugin_of(settings: NodeSettings) -> Plugin:
+    """What a port's own eyes add to the node: handlers in the inbox's transaction, and the pipeline.
+
+    Raises ConfigurationError for places, rules or sources that are wrong: before anything is started.
+    """
+    rules = rules_of(settings)
+    rules.automatic()
+    places = places_of(settings)
+
+    def services(node: Node) -> Sequence[Service]:
+        return (pipeline_of(node, rules, places).run,)
+
+    return Plugin(handlers=(indicators.handle, sightings.handle_incoming(settings.member)), services=services)
+
+
+def pipeline_of(node: Node, rules: RuleFile, places: Places) -> Pipeline:
+    """The pipeline of an open node, with its sources."""
+    settings, queue = node.settings, LineQueue()
+    classes = {source.name: SourceClass[source.source_class.upper()] for source in settings.sources}
+    return Pipeline(
+        node.store,
+        Author(
+            federation=settings.federation,
+            genesis_hash=settings.genesis,
+            member=settings.member,
+            outbox=node.outbox,
+            validate=node.validator.validate,
+        ),
+        Options(
+            defaults=defaults_of(settings, rules),
+            rules=rules.automatic(),
+            protected=suppressions.protects(rules.protected),
+            match_own=rules.match_own,
+            security_level=rules.security_level,
+        ),
+        clock=node.clock,
+        trusted=node.time,
+        places=places,
+        visits=SqlVisits(node.store),
+        roster=lambda: node.inbox.state.roster,
+        parser=AisParser(source_classes=classes),
+        queue=queue,
+        transports=[transport_of(source, queue, node.clock) for source in settings.sources],
+    )
+
+
+def transport_of(source: SourceSettings, queue: LineQueue, clock: Clock) -> Transport:
+    """A source as the settings describe it. Raises ConfigurationError."""
+    if source.kind == "file" and source.path is not None:
+        return FileReplay(source.name, source.path, queue, clock=clock, stamp=line_time, speed=source.speed)
+    host, port = host_and_port((source.listen if source.kind == "udp" else source.connect) or "")
+    if source.kind == "udp":
+        return UdpListener(source.name, host, port, queue, clock=clock)
+    return TcpClient(source.name, host, port, queue, clock=clock, jitter=random.SystemRandom())
+
+
+def host_and_port(address: str) -> tuple[str, int]:
+    """``host:port``, ``[::1]:port``. Raises ConfigurationError."""
+    host, _, port = address.rpartition(":")
+    if not host or not port.isdigit() or not 0 <= int(port) <= 65_535:
+        raise ConfigurationError(f"an address looks like host:port, not {address[:80]}")
+    return host.strip("[]"), int(port)
+
+
+def places_of(settings: NodeSettings) -> Places:
+    """The port's map, or the starter map. Raises ConfigurationError or PlacesError."""
+    if settings.places is None:
+        return load_places(starter_places())
+    return load_places(read_limited(settings.places, LIMITS.geojson_bytes))
+
+
+def read_limited(path: Path, limit: int) -> bytes:
+    """The bytes of a file of at most ``limit``. Raises ConfigurationError."""
+    try:
+        with path.open("rb") as file:
+            raw = file.read(limit + 1)
+    except OSError as error:
+        raise ConfigurationError(f"cannot read {path}: {error.strerror}") from error
+    if len(raw) > limit:
+        raise ConfigurationError(f"{path} is larger than {limit} bytes")
+    return raw
+
+
+def _leaves(group: ExceptionGroup[Exception]) -> Iterator[Exception]:
+    for error in group.exceptions:
+        if isinstance(error, ExceptionGroup):
+            yield from _leaves(error)
+        else:
+            yield error
