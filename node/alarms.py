@@ -48,6 +48,7 @@ class Code(Enum):
     BAD_COSIGNATURE = "BAD_COSIGNATURE"
     NOT_DELIVERED = "NOT_DELIVERED"
     RETURNED = "RETURNED"
+    PROMISE = "PROMISE"
     CLOCK = "CLOCK"
     CUT_OFF = "CUT_OFF"
     RENEWAL = "RENEWAL"
@@ -60,6 +61,7 @@ _WARNINGS: Final = frozenset(
         Code.QUARANTINED,
         Code.NOT_DELIVERED,
         Code.RETURNED,
+        Code.PROMISE,
         Code.BAD_COSIGNATURE,
         Code.RENEWAL,
         Code.EQUIVOCATION,

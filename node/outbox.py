@@ -15,8 +15,10 @@ it has made a new key (rekey). A crash between file and commit leaves a gap, whi
 from __future__ import annotations
 
 import os
+import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
 
@@ -24,15 +26,16 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Row
 
 from node import store, tables
-from port2port import canonical
+from port2port import canonical, merkle
 from port2port import envelope as dsse
 from port2port import statement as stm
+from port2port.clock import to_ms
 from port2port.envelope import SaltedObject, Signer
 from port2port.errors import ConfigurationError, InvariantError, MalformedError, NotFoundError, PolicyError
-from port2port.keys import SigningKey
+from port2port.keys import Ed25519Key, SigningKey
 from port2port.limits import LIMITS
-from port2port.statement import Statement
-from port2port.wire import encode_envelope, encode_signed
+from port2port.statement import LogSeen, Statement
+from port2port.wire import decode_envelope, encode_envelope, encode_signed
 
 QUEUED: Final = "queued"
 ACCEPTED: Final = "accepted"
@@ -40,6 +43,7 @@ CLEARED: Final = "cleared"
 REFUSED: Final = "refused"
 _OUTBOX: Final = tables.Outbox.__table__  # type: ignore[attr-defined]  # SQLModel adds it
 _SEQUENCE: Final = tables.Sequence.__table__  # type: ignore[attr-defined]  # as above
+REKEY_JUMP: Final = 1_000_000
 _FILE_BYTES: Final = 1_000
 _TEXT_MAX: Final = 1_000
 
@@ -70,6 +74,16 @@ class Queued:
     text: str
     step: int
     attempts: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rekey:
+    """What a rekey says besides the keys; ``not_after`` is bounded by the roster's own rule."""
+
+    member: str
+    issued: datetime
+    not_after: datetime
+    log_seen: LogSeen
 
 
 class SequenceFile:
@@ -186,6 +200,36 @@ class Outbox:
         envelope = encode_envelope(encode_signed(dsse.PAYLOAD_TYPE, raw, signatures), tuple(objects))
         return self.enqueue(connection, raw, envelope, at_ms=at_ms)
 
+    def rekey(self, connection: Connection, fresh: Ed25519Key, rekeying: Rekey, *, at_ms: int) -> Queued:
+        """Queue the statement by which ``fresh`` takes over: signed by the old and the new key.
+
+        It is the one statement that a key may still sign when its sequence is in doubt (``SequenceBehindError``): it
+        jumps far beyond every sequence that anybody can have used meanwhile.
+        """
+        noted, logged = self._file.read(), store.last_sequence(connection, self.key_id)
+        known = connection.scalar(sa.select(_SEQUENCE.c.seq).where(_SEQUENCE.c.key_id == self.key_id)) or 0
+        seq = max(known, 0 if noted is None else noted[1], 0 if logged is None else logged[0]) + REKEY_JUMP
+        self._file.write(seq, seq)
+        body: dict[str, canonical.Json] = {
+            "key": fresh.record("machine").to_json(),
+            "not_after_ms": to_ms(rekeying.not_after),
+            "old": self.key_id,
+        }
+        statement = Statement(
+            kind="rekey",
+            issuer=rekeying.member,
+            signer=self.key_id,
+            seq=seq,
+            id=f"urn:uuid:{uuid.uuid4()}",
+            issued=rekeying.issued,
+            log_seen=rekeying.log_seen,
+            decided_by="rule:rekey@1",
+            body=body,
+        )
+        raw = stm.encode(statement)
+        signed = encode_signed(dsse.PAYLOAD_TYPE, raw, dsse.sign(raw, (self._machine, fresh)))
+        return self.enqueue(connection, raw, encode_envelope(signed, ()), at_ms=at_ms)
+
     def enqueue(self, connection: Connection, statement: bytes, envelope: bytes, *, at_ms: int) -> Queued:
         """Queue a signed envelope whose sequence was taken with ``take_sequence``. Raises InvariantError."""
         said = stm.decode(statement)
@@ -284,6 +328,27 @@ def retry_after(connection: Connection, digest: bytes, *, not_before_ms: int, co
         .where(_OUTBOX.c.digest == digest, _OUTBOX.c.state == QUEUED)
         .values(not_before_ms=not_before_ms, code=code[:40], text=text[:_TEXT_MAX], attempts=_OUTBOX.c.attempts + 1)
     )
+
+
+def settle(connection: Connection, size: int) -> list[bytes]:
+    """Compare what the hub promised with the verified leaves below ``size``; digests of broken promises.
+
+    A row whose own leaf stands at the promised index is cleared, also where the entry itself was filtered away. One
+    with another leaf there was lost by the hub after its promise: it is queued again.
+    """
+    promised = sa.select(_OUTBOX).where(_OUTBOX.c.state == ACCEPTED, _OUTBOX.c.index < size)
+    broken = []
+    for row in [_queued(row) for row in connection.execute(promised)]:
+        index, received_ms = row.index or 0, row.received_ms or 0
+        sealed = decode_envelope(row.envelope)
+        data = dsse.leaf_data(kind=row.kind, received_ms=received_ms, digest=row.digest, signatures=sealed.signatures)
+        if store.leaf_hashes(connection, index, index + 1) == [merkle.leaf_hash(data)]:
+            cleared(connection, row.digest, index=index, received_ms=received_ms)
+        else:
+            again = sa.update(_OUTBOX).where(_OUTBOX.c.digest == row.digest)
+            connection.execute(again.values(state=QUEUED, index=None, received_ms=None))
+            broken.append(row.digest)
+    return broken
 
 
 def reopen_accepted(connection: Connection, *, from_index: int = 0) -> int:

@@ -176,6 +176,9 @@ class Inbox:
                     receipts.expect(connection, entry, roster, at_ms)
             for handler in self._handlers:
                 handler(connection, entry, roster)
+        for digest in outbox.settle(connection, after.size):
+            text = "the hub promised to have logged a statement of ours and lost it: it is handed in again"
+            alarms.raise_alarm(connection, Alarm(code=Code.PROMISE, subject=digest.hex()[:16], text=text), at_ms)
         for key_id, since_ms in outcome.disputes:
             store.dispute(connection, key_id, since_ms)
         for issuer, digest in outcome.reaffirmed:

@@ -16,17 +16,21 @@ from node.uplink.hub import Answer, Description, Outcome, RecoverPart
 from port2port.checkpoint import SignedCheckpoint
 from port2port.clock import to_ms
 from port2port.errors import LogBehindError, Port2PortError, UnavailableError
+from port2port.verify import Context, RefusedError, verify
 from tests.fakes.federation import statement_of
 from tests.fakes.feed import FakeFeed, digest_in
 
 
 @dataclass(slots=True)
 class FakeHub:
-    """The hub's side. ``refuse``/``retry`` answer by statement id; ``lose_answers`` logs and then breaks the stream."""
+    """The hub's side. ``refuse``/``retry`` answer by statement id; ``verifying`` runs the numbered steps.
+
+    ``lose_answers`` logs and then breaks the stream that many times."""
 
     feed: FakeFeed
     refuse: dict[str, str] = field(default_factory=dict)
     retry: dict[str, int] = field(default_factory=dict)
+    verifying: bool = False
     lose_answers: int = 0
     refuse_connections: int = 0
     behind: bool = False
@@ -64,9 +68,31 @@ class FakeHub:
         if self.retry.get(said.id):
             self.retry[said.id] -= 1
             return Answer(outcome=Outcome.RETRY, code="BACKPRESSURE", text="slow down", delay_ms=1_000)
+        if self.verifying:
+            try:
+                verify(raw, self._context())
+            except RefusedError as error:
+                return Answer(outcome=Outcome.REFUSED, code=error.cause_code, text=error.text, step=error.number)
         self.append(raw)
         entry = self.feed.entries[-1]
         return Answer(outcome=Outcome.ACCEPTED, index=entry.index, received_ms=entry.received_ms)
+
+    def _context(self) -> Context:
+        fed, feed = self.feed.fed, self.feed
+        return Context(
+            federation=fed.name,
+            genesis_hash=fed.genesis_hash,
+            roster=fed.roster,
+            index=len(feed.leaves),
+            received_ms=to_ms(fed.clock.now()),
+            last_seq=self._last_sequence,
+            root_at=feed.root_at,
+            validate=fed.validate,
+        )
+
+    def _last_sequence(self, key_id: str) -> tuple[int, bytes] | None:
+        said = [(statement_of(entry.raw), entry.raw) for entry in self.feed.entries]
+        return max(((one.seq, digest_in(raw)) for one, raw in said if one.signer == key_id), default=None)
 
 
 class FakeConnection:

@@ -6,6 +6,7 @@ import asyncio
 import shutil
 import uuid
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +14,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from node import outbox
-from node.outbox import Outbox, Queued, SequenceBehindError, SequenceFile
+from node import alarms, outbox, store
+from node.alarms import Code
+from node.outbox import Outbox, Queued, Rekey, SequenceBehindError, SequenceFile
 from port2port.errors import ConfigurationError, InvariantError, NotFoundError
 from port2port.statement import Statement
 from port2port.tlp import Tlp
@@ -206,3 +208,47 @@ def test_our_leaf_under_a_verified_checkpoint_clears_even_a_claimed_refusal(node
 def test_an_unknown_digest_is_not_found(node: TestNode) -> None:
     with pytest.raises(NotFoundError):
         node.store.read_now(lambda c: outbox.by_digest(c, bytes(32)))
+
+
+def test_a_key_in_doubt_may_still_sign_its_own_replacement(node: TestNode) -> None:
+    feed = FakeFeed(node.fed)
+    feed.log(*node.fed.founding())
+    asyncio.run(node.pull(feed))
+    sign(node)
+    (node.home / "machine.key.seq").unlink()
+    fresh = node.fed.key("fresh")
+    now = node.fed.clock.now()
+    rekeying = Rekey(member=A, issued=now, not_after=now + timedelta(days=300), log_seen=node.fed.seen)
+    row = node.store.write_now(lambda c: node.outbox.rekey(c, fresh, rekeying, at_ms=1))
+    assert row.seq > 1_000_000
+    node.store.write_now(lambda c: store.remember_own_key(c, fresh.key_id, "machine", at_ms=1))
+    feed.log(row.envelope)
+    asyncio.run(node.pull(feed))
+    roster = node.inbox.state.roster
+    assert roster is not None
+    assert [key.public.key_id for key in roster.keys_of(A, "machine")] == [fresh.key_id]
+    assert node.state_of(row.digest) == "cleared"
+
+
+def test_a_promise_is_kept_by_our_leaf_even_where_the_entry_was_filtered_away(node: TestNode) -> None:
+    feed = FakeFeed(node.fed)
+    feed.log(*node.fed.founding())
+    asyncio.run(node.pull(feed))
+    row = sign(node)
+    index = feed.log(row.envelope)
+    promised = feed.entries[index].received_ms
+    node.store.write_now(lambda c: outbox.accepted(c, row.digest, index=index, received_ms=promised))
+    asyncio.run(node.inbox.receive(feed.batch(index, kinds=["sighting"])))
+    assert node.state_of(row.digest) == "cleared"
+
+
+def test_a_broken_promise_is_handed_in_again_with_an_alarm(node: TestNode) -> None:
+    feed = FakeFeed(node.fed)
+    feed.log(*node.fed.founding())
+    asyncio.run(node.pull(feed))
+    row = sign(node)
+    node.store.write_now(lambda c: outbox.accepted(c, row.digest, index=2, received_ms=5))
+    feed.log(node.fed.publish("belgg"))
+    asyncio.run(node.pull(feed))
+    assert node.state_of(row.digest) == "queued"
+    assert [item.code for item in node.store.read_now(alarms.standing)] == [Code.PROMISE]

@@ -12,7 +12,7 @@ from typing import Any
 import grpc
 import pytest
 
-from node import alarms, receipts, store
+from node import alarms, outbox, receipts, store
 from node.alarms import Code
 from node.inbox import Batch
 from node.status import CONNECTION, TESTIMONY
@@ -193,6 +193,36 @@ async def test_an_entry_withheld_from_one_member_is_reported_after_fifteen_minut
         await rig.until(lambda: Code.NOT_DELIVERED in standing(node), step_s=5)
         told = [item.text for item in node.store.read_now(alarms.standing)]
         assert told == [f"entry 3 was not delivered to {B} for 15 min"]
+
+
+def away(days: float) -> Callable[[Path], Coroutine[Any, Any, None]]:
+    async def body(home: Path) -> None:
+        async with rig_in(home) as rig:
+            rig.hub.verifying = True
+            node = rig.start(A)
+            await rig.until(lambda: node.inbox.state.size == 3)
+            rig.tasks[A].cancel()
+            await asyncio.wait({rig.tasks[A]})
+            node.store.close()
+            again = make_node(rig.fed, A, rig.home / A)
+            rig.nodes[A] = again
+            made = queue(rig, A, 10)
+            again.store.close()
+            rig.fed.clock.advance(days * 86_400)
+            rig.start(A)
+            expected = {"cleared"} if days < 90 else {"refused"}
+            await rig.until(lambda: states(rig, A, made) == expected)
+            rows = rig.nodes[A].store.read_now(lambda c: store.entries_from(c, 3, limit=20))
+            assert [row.late for row in rows] == [True] * (10 if days < 90 else 0)
+            back = rig.nodes[A].store.read_now(outbox.returned)
+            assert {row.text for row in back} <= {"issued more than 90 days ago: look at it again before it goes out"}
+
+    return body
+
+
+test_ten_queued_statements_arrive_late_after_three_days = story(away(3))
+test_ten_queued_statements_arrive_late_after_forty_days = story(away(40))
+test_ten_queued_statements_return_with_a_reason_after_ninety_one_days = story(away(91))
 
 
 @story
