@@ -11,6 +11,7 @@ import signal
 import socket
 import subprocess
 import sys
+import urllib.request
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -181,6 +182,7 @@ def make_node_home(home: HubHome, member: str, directory: Path) -> Path:
     directory.mkdir(parents=True, exist_ok=True)
     port = home.fed.ports[member]
     keys.save(port.machine, directory / "machine.key")
+    keys.save(port.officer, directory / "officer.key")
     keys.save(port.witness, directory / "witness.key")
     key, certificate = home.certificate(member)
     tls.write_private(directory / "tls.key", key)
@@ -200,3 +202,11 @@ def make_node_home(home: HubHome, member: str, directory: Path) -> Path:
         opened.write_now(lambda c, k=own: node_store.remember_own_key(c, k.key_id, "machine", at_ms=0))
     opened.close()
     return path
+
+
+def metric(address: str, name: str, reason: str) -> float:
+    """A counter of a running hub, from the page that Prometheus would read; 0 where it never moved."""
+    with urllib.request.urlopen(f"http://{address}/metrics", timeout=10) as page:
+        text = page.read().decode()
+    prefix = f'{name}{{reason="{reason}"}} '
+    return next((float(line.removeprefix(prefix)) for line in text.splitlines() if line.startswith(prefix)), 0.0)
