@@ -17,6 +17,7 @@ from port2port.errors import MalformedError, TooLargeError
 from port2port.limits import LIMITS
 
 SAFE_INTEGER: Final = 2**53 - 1
+_PLAIN: Final = frozenset({str, bool, type(None)})  # safe whatever their value
 Json = None | bool | int | float | str | list["Json"] | dict[str, "Json"]
 
 
@@ -63,25 +64,21 @@ def loads_object(raw: bytes, *, limit: int) -> dict[str, Json]:
 
 
 def _require_safe(value: object) -> None:
-    stack: list[tuple[object, int]] = [(value, 1)]
-    while stack:
-        item, depth = stack.pop()
-        if isinstance(item, str) or item is None or isinstance(item, bool):
-            continue
-        if isinstance(item, dict):
-            _require_safe_keys(item)
+    """Level by level, so that depth is counted without recursion; every statement and object passes here."""
+    depth, level = 1, [value]
+    while level:
+        below: list[object] = []
+        for item in level:
+            if isinstance(item, dict):
+                _require_safe_keys(item)
+                below += [child for child in item.values() if type(child) not in _PLAIN]
+            elif isinstance(item, list | tuple):
+                below += [child for child in item if type(child) not in _PLAIN]
+            else:
+                _require_safe_leaf(item)
+                continue
             _require_depth(depth)
-            stack.extend((child, depth + 1) for child in item.values())
-        elif isinstance(item, list | tuple):
-            _require_depth(depth)
-            stack.extend((child, depth + 1) for child in item)
-        elif isinstance(item, int):
-            if not -SAFE_INTEGER <= item <= SAFE_INTEGER:
-                raise CanonicalError("an integer is beyond 2^53; write it as a string")
-        elif isinstance(item, float):
-            _require_safe_float(item)
-        else:
-            raise CanonicalError("not a JSON value")
+        depth, level = depth + 1, below
 
 
 def _require_depth(depth: int) -> None:
@@ -90,11 +87,24 @@ def _require_depth(depth: int) -> None:
 
 
 def _require_safe_keys(item: Mapping[object, object]) -> None:
-    for key in item:
-        if not isinstance(key, str):
-            raise CanonicalError("the keys of a JSON object are text")
-        if not key.isascii() and max(key) > "\uffff":
-            raise CanonicalError("a key lies outside the Basic Multilingual Plane")
+    names = [key for key in item if isinstance(key, str)]
+    if len(names) != len(item):
+        raise CanonicalError("the keys of a JSON object are text")
+    joined = "".join(names)
+    if not joined.isascii() and max(joined) > "\uffff":
+        raise CanonicalError("a key lies outside the Basic Multilingual Plane")
+
+
+def _require_safe_leaf(item: object) -> None:
+    if item is None or isinstance(item, str | bool):
+        return
+    if isinstance(item, int):
+        if not -SAFE_INTEGER <= item <= SAFE_INTEGER:
+            raise CanonicalError("an integer is beyond 2^53; write it as a string")
+    elif isinstance(item, float):
+        _require_safe_float(item)
+    else:
+        raise CanonicalError("not a JSON value")
 
 
 def _require_safe_float(item: float) -> None:

@@ -38,7 +38,8 @@ class SystemClock:
 
 def to_ms(moment: datetime) -> int:
     """Milliseconds since 1970-01-01T00:00:00Z of an aware time, rounded down."""
-    return (moment - EPOCH) // timedelta(milliseconds=1)
+    since = moment - EPOCH  # normalised: only days can be negative
+    return since.days * 86_400_000 + since.seconds * 1_000 + since.microseconds // 1_000
 
 
 def from_ms(ms: int) -> datetime:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import uuid
+from functools import lru_cache
 from typing import Final
 
 from port2port.errors import MalformedError
@@ -71,6 +72,7 @@ def is_stix_id(text: str) -> bool:
     return match is not None and STIX_TYPE_MIN <= len(match.group(1)) <= STIX_TYPE_MAX
 
 
+@lru_cache(maxsize=1_024)
 def identity_of(federation: str, member: str) -> str:
     """The STIX identity id of a member: uuid5, so that everybody derives the same."""
     return f"identity--{uuid.uuid5(NAMESPACE, f'{federation}/port/{member}')}"

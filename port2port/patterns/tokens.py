@@ -7,8 +7,7 @@ the lexer knows but no rule of the grammar uses (a lone sign, a slash, a caret) 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from port2port.limits import LIMITS
 from port2port.patterns.errors import PatternError
@@ -60,9 +59,11 @@ _TOKEN: Final = re.compile(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Token:
-    """One word. ``kind`` is a literal kind, ``name`` (identifier), ``keyword``, ``sign`` or ``end``."""
+class Token(NamedTuple):
+    """One word. ``kind`` is a literal kind, ``name`` (identifier), ``keyword``, ``sign`` or ``end``.
+
+    A tuple, since it is made several times for each object at intake and in every feed.
+    """
 
     kind: str
     text: str

@@ -117,6 +117,8 @@ def sortable(timestamp: str) -> str:
 
 def _require_order(data: Object) -> None:
     for earlier, later, equal in _ORDERED:
+        if earlier not in data or later not in data:
+            continue
         first, second = text(data, earlier), text(data, later)
         if first is None or second is None:
             continue
