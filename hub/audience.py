@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Final
 
 import orjson
@@ -26,6 +26,7 @@ from port2port.statement import Statement
 from port2port.tlp import parse as tlp_of
 
 _OBSERVE: Final = "observe_only"
+_REMEMBERED: Final = 10_000
 
 
 def class_key(audience: Audience) -> str:
@@ -118,21 +119,24 @@ class Classes:
     def __init__(self) -> None:
         self._ids: dict[str, int] = {}
         self._last = 0
-        self._keys: dict[Audience, str] = {}
+        self._keys: dict[tuple[object, ...], str] = {}
 
     def forget(self) -> None:
         """Read everything anew: another process appended, or a transaction of ours was lost."""
         self._ids.clear()
         self._last = 0
 
-    def number(self, connection: Connection, statement: Statement) -> int:
+    def number(self, connection: Connection, said: Statement) -> int:
         """The class of a statement, made if it is new."""
-        audience = replace(audience_of(statement), kind="")
-        key = self._keys.get(audience)
+        words = (
+            *(said.issuer, said.is_control, said.tlp, said.groups, said.recipients, said.handling),
+            *(said.purpose, said.personal_data, said.realm),
+        )
+        key = self._keys.get(words)
         if key is None:
-            if len(self._keys) > 10_000:
+            if len(self._keys) > _REMEMBERED:
                 self._keys.clear()
-            key = self._keys[audience] = class_key(audience)
+            key = self._keys[words] = class_key(audience_of(said))
         return self._ids.get(key) or self._look_up(connection, key)
 
     def _look_up(self, connection: Connection, key: str) -> int:

@@ -97,7 +97,11 @@ class Checker:
 
     def check(self, raw: bytes, member: str | None, at: RosterAt) -> Checked:
         """Judge one envelope that ``member`` handed in (None: the hub's operator). Never raises."""
-        work = Work(raw=raw, context=self._context(at))
+        return self.check_in(raw, member, at, self.context(at))
+
+    def check_in(self, raw: bytes, member: str | None, at: RosterAt, context: Context) -> Checked:
+        """As ``check``, in a context that several envelopes of one moment share."""
+        work = Work(raw=raw, context=context)
         try:
             run(READING_STEPS, work)
             _require_kind(work)
@@ -111,7 +115,8 @@ class Checker:
             logger.exception("envelope check failed unexpectedly", extra={"digest": work.digest.hex()})
             return self._refused(work, member, InvariantError("the envelope could not be judged"))
 
-    def _context(self, at: RosterAt) -> Context:
+    def context(self, at: RosterAt) -> Context:
+        """What is known now, under the roster ``at``."""
         return Context(
             federation=self._federation,
             genesis_hash=self._genesis_hash,

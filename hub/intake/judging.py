@@ -11,9 +11,9 @@ Ownership and history of objects, in log order, by (issuer, STIX id):
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
-from typing import Final
+from typing import Final, NamedTuple
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
@@ -21,7 +21,7 @@ from sqlalchemy.engine import Connection
 from hub.audience import Audiences
 from hub.store import Head
 from hub.tables import ENTRY, OBJECT
-from hub.transparency import NO_ROSTER, Candidate, RosterAt, fold_roster, next_roster, object_rows
+from hub.transparency import NO_ROSTER, Candidate, RosterAt, fold_roster, next_roster
 from port2port.errors import ConflictError, NotFoundError, PolicyError
 from port2port.ids import FEDERATION_ISSUER
 from port2port.roster import Roster
@@ -57,11 +57,16 @@ class WiderError(PolicyError):
     code = "WIDER_THAN_REFERENCE"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Version:
+class _Version(NamedTuple):
+    """One logged version of an object, or its retraction (no ``modified``). ``source`` says who may read it."""
+
     modified: str | None
     revoked: bool
-    audience: Audience
+    source: Audience | Statement
+
+    @property
+    def audience(self) -> Audience:
+        return self.source if isinstance(self.source, Audience) else audience_of(self.source)
 
 
 class IntakeJudge:
@@ -101,7 +106,7 @@ class IntakeJudge:
         roster = self._at.roster
         if roster is not None:
             self._require_refs(said, roster)
-        self._note(candidate, index)
+        self._note(candidate)
 
     def end(self, stamp: tuple[int, bytes]) -> None:
         """What is in memory belongs to the head with this stamp."""
@@ -111,9 +116,7 @@ class IntakeJudge:
         rows = connection.execute(_VERSIONS, {"ids": list(ids)}).all()
         self._audiences.load(connection, (row.visibility for row in rows))
         for row in rows:
-            version = _Version(
-                modified=row.modified, revoked=bool(row.revoked), audience=self._audiences.audience(row.visibility)
-            )
+            version = _Version(row.modified, bool(row.revoked), self._audiences.audience(row.visibility))
             self._objects.setdefault((row.issuer, row.stix_id), []).append(version)
 
     def _again(self, candidate: Candidate, index: int, received_ms: int) -> None:
@@ -128,16 +131,15 @@ class IntakeJudge:
         folded = next_roster(self._at.roster, work.said, digest=work.digest, index=index, received_ms=received_ms)
         self._at = RosterAt(roster=folded, version=self._at.version + 1, digest=work.digest)
 
-    def _note(self, candidate: Candidate, index: int) -> None:
-        said = candidate.work.said
-        for row in object_rows(said, index, candidate.revokes):
-            modified = row["modified"]
-            version = _Version(
-                modified=None if modified is None else str(modified),
-                revoked=bool(row["revoked"]),
-                audience=audience_of(said),
-            )
-            self._objects.setdefault((str(row["issuer"]), str(row["stix_id"])), []).append(version)
+    def _note(self, candidate: Candidate) -> None:
+        said, objects = candidate.work.said, self._objects
+        for ref in said.objects:
+            if ref.modified is not None:
+                version = _Version(ref.modified, ref.id in candidate.revokes, said)
+                objects.setdefault((said.issuer, ref.id), []).append(version)
+        if said.kind == "retract":
+            for name in said.refs():
+                objects.setdefault(name, []).append(_Version(None, True, said))
 
     def _require_history(self, said: Statement) -> None:
         for ref in said.objects:
@@ -154,7 +156,7 @@ class IntakeJudge:
                 _require_not_revoked(self._objects.get((issuer, stix_id), ()), stix_id)
 
     def _require_refs(self, said: Statement, roster: Roster) -> None:
-        refs = said.refs()
+        refs = said.refs() if "refs" in said.body else ()
         if not refs and said.kind in _NEEDS_REFS:
             raise PolicyError(f"a {said.kind} names what it refers to")
         for issuer, stix_id in refs:

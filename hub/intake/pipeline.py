@@ -248,15 +248,16 @@ class Intake:
 
     def _check_all(self, jobs: Sequence[_Job], at: RosterAt) -> list[Checked]:
         """In the pool. What the roster refused is judged again if another process has changed it meanwhile."""
-        check = self._checker.check
-        found = [check(batch.raws[number], batch.line.member, at) for batch, number in jobs]
+        check, context = self._checker.check_in, self._checker.context(at)
+        found = [check(batch.raws[number], batch.line.member, at, context) for batch, number in jobs]
         if not any(item.stale for item in found):
             return found
         newer = self._store.database.read_now(lambda connection: fold_roster(connection, at))
         if newer.digest == at.digest:
             return found
+        context = self._checker.context(newer)
         return [
-            check(batch.raws[number], batch.line.member, newer) if item.stale else item
+            check(batch.raws[number], batch.line.member, newer, context) if item.stale else item
             for (batch, number), item in zip(jobs, found, strict=True)
         ]
 

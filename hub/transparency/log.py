@@ -22,7 +22,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from hub.audience import Classes
-from hub.store import CHANNEL, Head, Store, audit, lock_head
+from hub.store import CHANNEL, Head, Insert, Store, audit, lock_head
 from hub.tables import BODY, CONTROL, ENTRY, HEAD, LEAF, OBJECT
 from hub.transparency.candidates import Appended, Candidate, Duplicate, Judge, Outcome, Refused, object_rows
 from hub.transparency.tree import Tree, logged
@@ -189,13 +189,11 @@ class Log(Tree):
         if roots:
             pairs = enumerate(zip(rows.leaves, roots, strict=True), start=head.next)
             leaves = [{"index": index, "leaf_hash": leaf, "root": after} for index, (leaf, after) in pairs]
-            connection.execute(_INSERT_LEAF, leaves)
-            connection.execute(_INSERT_ENTRY, rows.entries)
-            connection.execute(_INSERT_BODY, rows.bodies)
-        if rows.objects:
-            connection.execute(_INSERT_OBJECT, rows.objects)
-        if rows.controls:
-            connection.execute(_INSERT_CONTROL, rows.controls)
+            _INSERT_LEAF(connection, leaves)
+            _INSERT_ENTRY(connection, rows.entries)
+            _INSERT_BODY(connection, rows.bodies)
+        _INSERT_OBJECT(connection, rows.objects)
+        _INSERT_CONTROL(connection, rows.controls)
         note = sign(Checkpoint(origin=self._origin, size=frontier.size, root=root), self._key).note
         changed = {
             "next": frontier.size,
@@ -211,11 +209,11 @@ class Log(Tree):
         return frontier.size, root
 
 
-_INSERT_LEAF: Final = LEAF.insert()
-_INSERT_ENTRY: Final = ENTRY.insert()
-_INSERT_BODY: Final = BODY.insert()
-_INSERT_OBJECT: Final = OBJECT.insert()
-_INSERT_CONTROL: Final = CONTROL.insert()
+_INSERT_LEAF: Final = Insert(LEAF)
+_INSERT_ENTRY: Final = Insert(ENTRY)
+_INSERT_BODY: Final = Insert(BODY)
+_INSERT_OBJECT: Final = Insert(OBJECT)
+_INSERT_CONTROL: Final = Insert(CONTROL)
 _UPDATE_HEAD: Final = HEAD.update().where(HEAD.c.id == 0)
 _NOTIFY: Final = sa.text("SELECT pg_notify(:channel, :payload)")
 _LAST_SEQ: Final = (
