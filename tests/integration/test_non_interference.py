@@ -1,0 +1,436 @@
+"""Two worlds that differ in one entry a reader may not see look alike to that reader, on every outlet there is.
+
+Both worlds are real hubs over real mutual TLS, with the same keys, clock and envelopes; only the hidden entry is
+another one. Compared are bytes, order, cursors, counts and error codes. What must differ is named once, in
+``_note`` and ``_path``: leaf hashes, and the roots, proofs and signatures that follow from them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import grpc
+import pytest
+
+from hub.app import Foundation, Hub
+from hub.cli.desk import founded
+from hub.rpc.errors import CODE_KEY, ID_KEY, RETRY_KEY
+from hub.rpc.server import BoundPorts
+from hub.settings import HubSettings
+from hub.store import open_store
+from node import explain, receipts
+from port2port.checkpoint import SignedCheckpoint
+from port2port.clock import to_ms
+from port2port.tlp import Tlp
+from port2port.v1 import (
+    directory_pb2,
+    directory_pb2_grpc,
+    exchange_pb2,
+    exchange_pb2_grpc,
+    transparency_pb2,
+    transparency_pb2_grpc,
+)
+from port2port.wire import decode_envelope
+from tests.fakes.federation import Federation, refs_body, statement_of, stix_id_of
+from tests.fakes.feed import digest_in
+from tests.fakes.hub_home import HubHome, make_hub_home
+from tests.fakes.nodes import make_node
+from tests.fakes.publisher import batch_of
+
+READER, AUTHOR, FRIEND = "belgg", "north-sea-port", "beanr"
+DEADLINE_S = 20.0
+SEQ = 5  # of the author's hidden statement, in every world
+Observed = list[tuple[str, object]]
+
+
+@dataclass(slots=True)
+class Script:
+    """What happens in every world, made once: the same bytes. ``hidden`` are the variants of the one entry."""
+
+    fed: Federation
+    secret: uuid.UUID = field(default_factory=uuid.uuid4)
+    shown: bytes = field(init=False)
+    early: list[bytes] = field(init=False)
+    late: list[bytes] = field(init=False)
+    asked: list[tuple[str, bytes]] = field(init=False)
+
+    def __post_init__(self) -> None:
+        fed = self.fed
+        self.shown = fed.indicator(AUTHOR)
+        self.early = [fed.publish(AUTHOR, objects=[self.shown], seq=1), fed.publish(FRIEND), fed.publish(READER)]
+        self.late = [fed.publish(AUTHOR, seq=9), fed.publish(FRIEND, tlp=Tlp.AMBER, recipients=(READER,))]
+        self.asked = list(self._asked())
+
+    def hidden(self, name: str) -> bytes:
+        """The entry in which the worlds differ."""
+        fed, secret = self.fed, self.secret
+        indicator = fed.indicator(AUTHOR, tlp=Tlp.AMBER, ident=secret)
+        amber = {"tlp": Tlp.AMBER, "seq": SEQ}
+        made: dict[str, Callable[[], bytes]] = {
+            "an indicator": lambda: fed.publish(AUTHOR, objects=[indicator], recipients=(FRIEND,), **amber),
+            "another indicator": lambda: fed.publish(AUTHOR, recipients=(FRIEND,), **amber),
+            "twenty large ones": lambda: fed.publish(AUTHOR, objects=self._large(), recipients=(FRIEND,), **amber),
+            "for the issuer alone": lambda: fed.publish(AUTHOR, **amber),
+            "for a group": lambda: fed.publish(AUTHOR, groups=("seaports",), **amber),
+            "an exercise": lambda: fed.publish(AUTHOR, recipients=(FRIEND,), realm="exercise:x1", **amber),
+            "a note": lambda: fed.content(AUTHOR, "note", body={"text": "x" * 900}, **amber),
+            "a retraction": self._retraction,
+            "a sighting": lambda: fed.content(AUTHOR, "sighting", objects=[self._sighting()], body=self._of(), **amber),
+        }
+        return made[name]()
+
+    def _large(self) -> list[bytes]:
+        return [self.fed.indicator(AUTHOR, tlp=Tlp.AMBER, description="y" * 2_000) for _ in range(20)]
+
+    def _retraction(self) -> bytes:
+        """Of an object that everybody sees, told to one friend only."""
+        shown = (stix_id_of(self.shown),)
+        return self.fed.retract(AUTHOR, shown, tlp=Tlp.AMBER, recipients=(FRIEND,), seq=SEQ)
+
+    def _sighting(self) -> bytes:
+        raw = self.fed.sighting(AUTHOR, of=(AUTHOR, stix_id_of(self.shown)), tlp=Tlp.AMBER, seq=77)
+        return bytes(decode_envelope(raw).objects[0].body)
+
+    def _of(self) -> dict[str, Any]:
+        return refs_body([(AUTHOR, stix_id_of(self.shown))])
+
+    @property
+    def secret_id(self) -> str:
+        return f"indicator--{self.secret}"
+
+    def _asked(self) -> Sequence[tuple[str, bytes]]:
+        """What the reader hands in to find something out, first about the hidden object, then about a random one."""
+        fed, random = self.fed, f"indicator--{uuid.uuid4()}"
+        shown = (AUTHOR, stix_id_of(self.shown))
+        own = fed.indicator(READER, ident=self.secret)
+        return [
+            ("sighting of hidden", fed.sighting(READER, of=(AUTHOR, self.secret_id))),
+            ("sighting of random", fed.sighting(READER, of=(AUTHOR, random))),
+            (
+                "retract hidden",
+                fed.content(READER, "retract", body=refs_body([(AUTHOR, self.secret_id)]), tlp=Tlp.GREEN),
+            ),
+            ("retract random", fed.content(READER, "retract", body=refs_body([(AUTHOR, random)]), tlp=Tlp.GREEN)),
+            (
+                "reaffirm hidden",
+                fed.content(READER, "reaffirm", body=refs_body([(AUTHOR, self.secret_id)]), tlp=Tlp.GREEN),
+            ),
+            ("reaffirm random", fed.content(READER, "reaffirm", body=refs_body([(AUTHOR, random)]), tlp=Tlp.GREEN)),
+            ("sighting of shown", fed.sighting(READER, of=shown)),
+            ("own object under the hidden id", fed.publish(READER, objects=[own])),
+        ]
+
+
+@dataclass(slots=True)
+class World:
+    """One running hub and the channels of three members."""
+
+    hub: Hub
+    script: Script
+    channels: dict[str, grpc.aio.Channel]
+
+    def exchange(self, member: str) -> exchange_pb2_grpc.ExchangeStub:
+        return exchange_pb2_grpc.ExchangeStub(self.channels[member])
+
+    async def submit(self, member: str, raw: bytes) -> exchange_pb2.SubmitReply:
+        call = self.exchange(member).Submit(timeout=DEADLINE_S)
+        await call.write(exchange_pb2.SubmitRequest(batch_id=1, envelopes=[raw]))
+        await call.done_writing()
+        return await call.read()
+
+    async def admit(self, member: str, raw: bytes) -> int:
+        reply = await self.submit(member, raw)
+        assert reply.results[0].outcome == exchange_pb2.SubmitResult.ACCEPTED, reply
+        return int(reply.results[0].index)
+
+    async def receipt(self, member: str, index: int, raw: bytes) -> exchange_pb2.ReceiptsReply:
+        """``member`` says that it has got an entry."""
+        port, now_ms = self.script.fed.ports[member], to_ms(self.script.fed.clock.now())
+        said = receipts.Receipt(index=index, digest=digest_in(raw), member=member, state="delivered", at_ms=now_ms)
+        signed = receipts.sign(said, port.machine)
+        mine = exchange_pb2.SignedReceipt(receipt=signed.receipt, keyid=bytes.fromhex(signed.key_id), sig=signed.sig)
+        return await self.exchange(member).Receipts(exchange_pb2.ReceiptsRequest(mine=[mine]), timeout=DEADLINE_S)
+
+
+@asynccontextmanager
+async def running(home: HubHome, script: Script) -> AsyncIterator[World]:
+    fed = script.fed
+    store = open_store(home.database)
+    known = store.database.read_now(founded)
+    assert known is not None
+    settings = HubSettings(
+        federation=fed.name,
+        listen="127.0.0.1:0",
+        enrolment_listen="127.0.0.1:0",
+        data_dir=home.directory,
+        stop_grace_s=0.2,
+    )
+    base = Foundation(
+        settings=settings,
+        keyring=home.keyring,
+        store=store,
+        genesis=known[0],
+        genesis_hash=known[1],
+        clock=fed.clock,
+    )
+    hub, stop = Hub(base), asyncio.Event()
+    ready: asyncio.Future[BoundPorts] = asyncio.get_running_loop().create_future()
+    done = asyncio.create_task(hub.run(stop, ready.set_result))
+    try:
+        home.address = f"127.0.0.1:{(await asyncio.wait_for(ready, DEADLINE_S)).mutual}"
+        channels = {member: home.channel(member) for member in (READER, AUTHOR, FRIEND)}
+        yield World(hub, script, channels)
+        for channel in channels.values():
+            await channel.close()
+    finally:
+        stop.set()
+        await asyncio.wait_for(done, DEADLINE_S)
+        store.close()
+
+
+async def live(world: World, hidden: bytes) -> tuple[Observed, int]:
+    """The reader follows while everything is said; what it saw, batch by batch, and the hidden index."""
+    seen: Observed = []
+    follow = world.exchange(READER).Follow(exchange_pb2.FollowRequest(cursor=0))
+    cursor, at = 0, -1
+
+    async def heard(upto: int) -> None:
+        nonlocal cursor
+        while cursor < upto:
+            batch = await asyncio.wait_for(follow.read(), DEADLINE_S)
+            cursor = batch.first_index + len(batch.leaf_hashes) // 32
+            seen.append(("live", _batch(batch)))
+
+    script = world.script
+    said = [*script.early, hidden, *script.late]
+    await heard(world.hub.feed.next)
+    for raw in said:
+        issuer = statement_of(raw).issuer
+        index = await world.admit(issuer, raw)
+        at = index if raw is hidden else at
+        await heard(index + 1)
+    follow.cancel()
+    return seen, at
+
+
+async def everything(world: World, at: int, hidden: bytes) -> Observed:
+    """Every outlet, asked by the reader."""
+    stub, script = world.exchange(READER), world.script
+    found: Observed = []
+    for cursor in (0, at, at + 1):
+        for kinds, issuers in (((), ()), (("publish",), ()), ((), (AUTHOR,)), (("note", "sighting"), (FRIEND,))):
+            wanted = exchange_pb2.FollowRequest(
+                cursor=cursor, filter=exchange_pb2.FeedFilter(kinds=kinds, issuers=issuers)
+            )
+            follow = stub.Follow(wanted)
+            found.append(
+                (f"follow {cursor} {kinds} {issuers}", _batch(await asyncio.wait_for(follow.read(), DEADLINE_S)))
+            )
+            follow.cancel()
+    for name in (statement_of(hidden).id, statement_of(script.early[0]).id, f"urn:uuid:{uuid.uuid4()}"):
+        found.append(("fetch", await _answer(stub.Fetch(exchange_pb2.FetchRequest(id=name), timeout=DEADLINE_S))))
+    for name, raw in script.asked:
+        reply = await world.submit(READER, raw)
+        found.append((f"submit {name}", reply.SerializeToString()))
+    found += await _receipts(world, at, hidden)
+    found += await _tree(world, at)
+    directory = directory_pb2_grpc.DirectoryStub(world.channels[READER])
+    said = await directory.Describe(directory_pb2.DescribeRequest(version="1"), timeout=DEADLINE_S)
+    found.append(("describe", said.SerializeToString()))
+    return found
+
+
+async def _receipts(world: World, at: int, hidden: bytes) -> Observed:
+    """A friend confirms the hidden entry and one of the reader's; the reader tries to confirm the hidden one."""
+    if FRIEND in statement_of(hidden).recipients:
+        await world.receipt(FRIEND, at, hidden)
+    own = world.script.early[2]
+    await world.receipt(FRIEND, at - 1, own)
+    found: Observed = [("receipts", (await world.receipt(READER, at + 1, world.script.late[0])).SerializeToString())]
+    for index, raw in ((at, hidden), (at, own), (at + 1_000, own)):
+        found.append(("receipt for what is hidden", await _answer(world.receipt(READER, index, raw))))
+    return found
+
+
+async def _tree(world: World, at: int) -> Observed:
+    stub = transparency_pb2_grpc.TransparencyStub(world.channels[READER])
+    newest = await stub.GetCheckpoint(transparency_pb2.GetCheckpointRequest(), timeout=DEADLINE_S)
+    found: Observed = [("checkpoint", _note(newest.note))]
+    size = SignedCheckpoint.parse(newest.note.encode()).checkpoint.size
+    for index in (at, at + 1, size, size + 5):
+        call = stub.GetInclusion(transparency_pb2.InclusionRequest(index=index, size=size), timeout=DEADLINE_S)
+        found.append((f"inclusion {index}", await _answer(call, _path)))
+    beyond = transparency_pb2.InclusionRequest(index=at, size=size + 5)
+    found.append(("inclusion beyond", await _answer(stub.GetInclusion(beyond, timeout=DEADLINE_S), _path)))
+    wanted = transparency_pb2.ConsistencyRequest(old_size=at, new_size=size)
+    found.append(("consistency", await _answer(stub.GetConsistency(wanted, timeout=DEADLINE_S), _path)))
+    for start, count in ((0, 100), (at, 1), (size, 1), (0, 0)):
+        call = stub.GetLeaves(transparency_pb2.LeavesRequest(start=start, count=count), timeout=DEADLINE_S)
+        found.append((f"leaves {start} {count}", await _answer(call, lambda reply: len(reply.leaf_hashes))))
+    return found
+
+
+async def _answer(
+    call: Awaitable[Any], look: Callable[[Any], object] = lambda reply: reply.SerializeToString()
+) -> object:
+    """A reply, or all that an error tells but its random id."""
+    try:
+        return look(await call)
+    except grpc.aio.AioRpcError as error:
+        trailing = dict(error.trailing_metadata() or ())
+        told = (error.code().name, error.details(), trailing.get(CODE_KEY), trailing.get(RETRY_KEY), ID_KEY in trailing)
+        return told, sorted(trailing)
+
+
+def _batch(batch: exchange_pb2.FeedBatch) -> tuple[object, ...]:
+    entries = tuple((item.index, item.received_ms, item.envelope) for item in batch.entries)
+    size = len(batch.SerializeToString())
+    return batch.first_index, len(batch.leaf_hashes), entries, _note(batch.checkpoint), _note(batch.cosigned), size
+
+
+def _note(note: str) -> object:
+    """A checkpoint but for its root and signatures."""
+    if not note:
+        return None
+    signed = SignedCheckpoint.parse(note.encode())
+    return signed.checkpoint.origin, signed.checkpoint.size, [line.name for line in signed.signatures]
+
+
+def _path(reply: transparency_pb2.ProofReply) -> object:
+    return [len(item) for item in reply.path]
+
+
+async def at_the_node(world: World, script: Script, hidden: bytes, directory: Path) -> Observed:
+    """What the reader's own node says of ids that it has never heard of."""
+    node = make_node(script.fed, READER, directory)
+    try:
+        node.note_own(script.early[2])
+        follow = world.exchange(READER).Follow(exchange_pb2.FollowRequest(cursor=0))
+        while node.inbox.state.size < world.hub.feed.next:
+            await node.inbox.receive(batch_of(await asyncio.wait_for(follow.read(), DEADLINE_S)))
+        follow.cancel()
+        roster = node.inbox.state.roster
+        assert roster is not None
+        found: Observed = []
+        for ident in (
+            statement_of(hidden).id,
+            f"urn:uuid:{uuid.uuid4()}",
+            script.secret_id,
+            f"indicator--{uuid.uuid4()}",
+        ):
+            told = node.store.read_now(lambda c, i=ident: explain.explain(c, READER, i, roster))
+            found.append(("explain", (explain.lines(told), explain.to_json(told))))
+        assert all(answer == found[0] for answer in found), "a hidden id and a random one are answered differently"
+        mine = node.store.read_now(lambda c: explain.explain(c, READER, statement_of(script.early[2]).id, roster))
+        assert mine, "nothing would be explained at all"
+        return found
+    finally:
+        node.store.close()
+
+
+@pytest.fixture(scope="module")
+def script(tmp_path_factory: pytest.TempPathFactory) -> tuple[HubHome, Script]:
+    home = make_hub_home(tmp_path_factory.mktemp("founded"), members=(READER, AUTHOR, FRIEND))
+    home.admit([home.fed.group("seaports", AUTHOR, FRIEND)])
+    return home, Script(home.fed)
+
+
+def world_of(founded_home: HubHome, script: Script, name: str, directory: Path) -> Observed:
+    """Everything the reader learns in the world whose hidden entry is ``name``."""
+    import shutil
+
+    shutil.copytree(founded_home.directory, directory / "hub")
+    home = HubHome(
+        fed=founded_home.fed,
+        ca=founded_home.ca,
+        directory=directory / "hub",
+        address="",
+        enrolment="",
+        database=f"sqlite:///{directory / 'hub' / 'hub.sqlite'}",
+    )
+
+    async def story() -> Observed:
+        hidden = script.hidden(name)
+        async with running(home, script) as world:
+            seen, at = await live(world, hidden)
+            return [
+                *seen,
+                *await everything(world, at, hidden),
+                *await at_the_node(world, script, hidden, directory / "node"),
+            ]
+
+    return asyncio.run(asyncio.wait_for(story(), 100))
+
+
+VARIANTS = (
+    "another indicator",
+    "twenty large ones",
+    "for the issuer alone",
+    "for a group",
+    "an exercise",
+    "a note",
+    "a retraction",
+    "a sighting",
+)
+
+
+@pytest.fixture(scope="module")
+def base(script: tuple[HubHome, Script], tmp_path_factory: pytest.TempPathFactory) -> Observed:
+    return world_of(*script, "an indicator", tmp_path_factory.mktemp("base"))
+
+
+@pytest.mark.parametrize("name", VARIANTS)
+def test_a_reader_cannot_tell_two_worlds_apart_that_differ_in_what_it_may_not_see(
+    script: tuple[HubHome, Script], base: Observed, name: str, tmp_path: Path
+) -> None:
+    other = world_of(*script, name, tmp_path)
+    assert [place for place, _ in other] == [place for place, _ in base]
+    for one, two in zip(base, other, strict=True):
+        assert one == two
+
+
+@pytest.mark.parametrize("about", ["sighting of", "retract", "reaffirm"])
+def test_a_reference_to_a_hidden_object_and_to_a_random_one_are_answered_alike(base: Observed, about: str) -> None:
+    answers = []
+    for which in ("hidden", "random"):
+        (raw,) = [raw for place, raw in base if place == f"submit {about} {which}"]
+        assert isinstance(raw, bytes)
+        (result,) = exchange_pb2.SubmitReply.FromString(raw).results
+        assert result.outcome == exchange_pb2.SubmitResult.REFUSED
+        result.digest = b""
+        answers.append(result.SerializeToString())
+    assert answers[0] == answers[1]
+
+
+def test_a_hidden_id_and_a_random_one_are_fetched_alike_and_a_visible_one_is_not(base: Observed) -> None:
+    hidden, visible, random = [answer for place, answer in base if place == "fetch"]
+    assert hidden == random != visible
+
+
+def test_a_receipt_for_a_hidden_entry_and_for_none_are_refused_alike(base: Observed) -> None:
+    answers = [answer for place, answer in base if place == "receipt for what is hidden"]
+    assert answers[0] == answers[1] == answers[2]
+    assert "NOT_FOUND" in str(answers[0])
+
+
+def test_the_comparison_would_notice_an_entry_that_the_reader_may_see(
+    script: tuple[HubHome, Script], base: Observed, tmp_path: Path
+) -> None:
+    home, made = script
+    shown = made.fed.publish(AUTHOR, tlp=Tlp.AMBER, recipients=(FRIEND, READER), seq=SEQ)
+
+    class Shown(Script):
+        def hidden(self, name: str) -> bytes:
+            return shown
+
+    leaky = Shown.__new__(Shown)
+    leaky.fed, leaky.secret, leaky.shown = made.fed, made.secret, made.shown
+    leaky.early, leaky.late, leaky.asked = made.early, made.late, made.asked
+    other = world_of(home, leaky, "shown", tmp_path)
+    assert other != base
