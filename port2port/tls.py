@@ -4,13 +4,12 @@ TLS keys are P-256 and live 24 hours; they carry transport only and never sign a
 nobody a voice: it names a member, and the roster says whether that member still belongs. Whoever steals a TLS key
 can, until it expires or is denied, read what that member may read; he can sign nothing.
 
-grpcio has no option for TLS 1.3 alone and no revocation lists, so both are checked per call (``peer_identity``).
+grpcio has no option for TLS 1.3 alone and no revocation lists, so both are checked per call (``hub.rpc.peers``).
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -30,7 +29,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 from cryptography.x509.oid import NameOID
 
-from port2port.errors import ConfigurationError, MalformedError, NotMemberError, VerificationError
+from port2port.errors import ConfigurationError, MalformedError, VerificationError
 from port2port.ids import parse_spiffe
 from port2port.limits import LIMITS
 
@@ -73,15 +72,6 @@ class CertificateError(VerificationError):
     """A certificate is not one of ours, not for this key, or not for what it is used for."""
 
     code = "CERTIFICATE"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Peer:
-    """Who is at the other end, by its certificate: whether it still belongs is for the roster to say."""
-
-    member: str
-    node: int
-    serial: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -215,24 +205,6 @@ def channel_credentials(
 ) -> grpc.ChannelCredentials:
     """Credentials of a node: the federation's CA alone is trusted; without certificate for enrolment only."""
     return grpc.ssl_channel_credentials(ca_pem, key_pem, certificate_pem)
-
-
-def peer_identity(auth_context: Mapping[str, Iterable[bytes]], federation: str) -> Peer:
-    """Who called, from what gRPC says of the connection. Raises NotMemberError, whatever is in the mapping.
-
-    The certificate's chain and dates were checked in the handshake; here follow TLS 1.3 and the SPIFFE id.
-    """
-    if tuple(auth_context.get("ssl_tls_version", ())) != (TLS_VERSION,):
-        raise NotMemberError("TLS 1.3 is required")
-    pems = tuple(auth_context.get("x509_pem_cert", ()))
-    if len(pems) != 1:
-        raise NotMemberError("a client certificate is required")
-    try:
-        certificate = x509.load_pem_x509_certificate(pems[0])
-        member, node = _spiffe(certificate, federation)
-    except (ValueError, CertificateError) as error:
-        raise NotMemberError("the certificate does not name a node of this federation") from error
-    return Peer(member=member, node=node, serial=certificate.serial_number)
 
 
 def _load(der: bytes) -> x509.Certificate:

@@ -143,7 +143,7 @@ class ChallengeReply(_message.Message):
 
     NONCE_FIELD_NUMBER: _builtins.int
     nonce: _builtins.bytes
-    """32 random bytes."""
+    """32 opaque bytes."""
     def __init__(
         self,
         *,

@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from port2port import tls
-from port2port.errors import ConfigurationError, MalformedError, NotMemberError
+from port2port.errors import ConfigurationError, MalformedError
 from port2port.tls import CertificateError
 
 NOW = datetime(2026, 11, 22, 8, tzinfo=UTC)
@@ -62,33 +62,6 @@ URI = f"spiffe://{FED}/port/beanr/node/2"
 
 def pem(der: bytes) -> bytes:
     return x509.load_der_x509_certificate(der).public_bytes(Encoding.PEM)
-
-
-def test_a_peer_is_read_from_its_certificate(ca: Ca) -> None:
-    context = {"ssl_tls_version": [b"TLSv1.3"], "x509_pem_cert": [pem(ca.leaf(tls.make_key(), URI))]}
-    assert tls.peer_identity(context, FED) == tls.Peer(member="beanr", node=2, serial=77)
-
-
-@pytest.mark.parametrize(
-    ("name", "version", "uris"),
-    [
-        ("TLS 1.2", b"TLSv1.2", [URI]),
-        ("another federation", b"TLSv1.3", ["spiffe://other.test/port/beanr/node/2"]),
-        ("no name", b"TLSv1.3", []),
-        ("two names", b"TLSv1.3", [URI, URI.replace("beanr", "belgg")]),
-        ("a member that cannot be", b"TLSv1.3", [f"spiffe://{FED}/port/BEANR/node/2"]),
-    ],
-)
-def test_other_peers_are_nobody(ca: Ca, name: str, version: bytes, uris: list[str]) -> None:
-    context = {"ssl_tls_version": [version], "x509_pem_cert": [pem(ca.leaf(tls.make_key(), *uris))]}
-    with pytest.raises(NotMemberError):
-        tls.peer_identity(context, FED)
-
-
-def test_without_certificate_there_is_no_peer() -> None:
-    for certificates in ([], [b"x"], [b"x", b"y"]):
-        with pytest.raises(NotMemberError):
-            tls.peer_identity({"ssl_tls_version": [b"TLSv1.3"], "x509_pem_cert": certificates}, FED)
 
 
 def test_a_certificate_for_our_key_by_our_ca_is_put_in_place(ca: Ca) -> None:
