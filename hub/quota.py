@@ -34,10 +34,10 @@ class Bucket:
     at: float
 
     def delay_ms(self, now: float) -> int:
-        """0 while there is anything in it, else how long until there is."""
+        """0 while there is a token in it, else how long until there is one."""
         self.level = min(self.capacity, self.level + (now - self.at) * self.per_s)
         self.at = now
-        if self.level > 0:
+        if self.level >= 1:
             return 0
         return max(LEAST_DELAY_MS, math.ceil((1 - self.level) / self.per_s * 1_000))
 

@@ -55,6 +55,7 @@ def make_core(
     quota: MemberQuota = QUOTA,
     limits: IntakeLimits | None = None,
     gate: Callable[[], None] = lambda: None,
+    cosigned: Callable[[], bytes] = lambda: b"",
 ) -> HubCore:
     """The parts of one process, not started."""
     audiences = Audiences()
@@ -63,7 +64,7 @@ def make_core(
         federation=fed.name, genesis_hash=fed.genesis_hash, log=log, validate=fed.validate, clock=fed.clock
     )
     judge = IntakeJudge(Audiences())
-    feed = Feed(store=store, log=log, audiences=audiences)
+    feed = Feed(store=store, log=log, audiences=audiences, cosigned=cosigned)
     intake = Intake(
         store=store,
         log=log,
@@ -96,10 +97,11 @@ async def running_core(
     limits: IntakeLimits | None = None,
     gate: Callable[[], None] = lambda: None,
     store: Store | None = None,
+    cosigned: Callable[[], bytes] = lambda: b"",
 ) -> AsyncIterator[HubCore]:
     """A running core; stopped and closed afterwards."""
     opened = store or open_store(url)
-    core = make_core(fed, opened, quota=quota, limits=limits, gate=gate)
+    core = make_core(fed, opened, quota=quota, limits=limits, gate=gate, cosigned=cosigned)
     tasks = [asyncio.create_task(core.feed.run()), asyncio.create_task(core.intake.run())]
     try:
         await core.feed.catch_up()

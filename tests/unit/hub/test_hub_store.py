@@ -1,0 +1,58 @@
+"""The database of the hub: its migrations make exactly the tables, and opening it twice changes nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+
+from hub.store import audit, audit_rows, open_store, read_head
+from hub.tables import HubRow
+from node.tables import NodeRow
+from port2port.database import sqlite_url
+from port2port.merkle import EMPTY_ROOT
+
+
+def differences(connection: sa.Connection) -> list[Any]:
+    return list(compare_metadata(MigrationContext.configure(connection), HubRow.metadata))
+
+
+@pytest.fixture
+def url(tmp_path: Path) -> str:
+    return sqlite_url(tmp_path / "hub.db")
+
+
+def check(url: str, look: Callable[[sa.Connection], Any]) -> Any:
+    store = open_store(url)
+    try:
+        return store.database.read_now(look)
+    finally:
+        store.close()
+
+
+def test_the_migrations_make_the_tables_on_sqlite(url: str) -> None:
+    assert check(url, differences) == []
+
+
+@pytest.mark.slow
+def test_the_migrations_make_the_tables_on_postgresql(postgres_url: str) -> None:
+    assert check(postgres_url, differences) == []
+
+
+def test_opening_again_keeps_what_is_there(url: str) -> None:
+    store = open_store(url)
+    store.database.write_now(lambda it: audit(it, at_ms=7, event="TEST", member="beanr", facts={"a": 1}))
+    store.close()
+    rows = check(url, lambda connection: [dict(row) for row in audit_rows(connection, "TEST")])
+    assert [(row["at_ms"], row["member"], row["facts"]) for row in rows] == [(7, "beanr", '{"a":1}')]
+    head = check(url, read_head)
+    assert (head.next, head.root, head.roster_version) == (0, EMPTY_ROOT, 0)
+
+
+def test_hub_and_node_share_no_metadata() -> None:
+    assert HubRow.metadata is not NodeRow.metadata
