@@ -119,6 +119,7 @@ def _questions(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     seen = _command(commands, "seen", "tell the author that an officer has seen it")
     seen.add_argument("id", metavar="ID", help="statement or STIX id")
     _command(commands, "hits", "what was seen under others' indicators, handling first")
+    _command(commands, "indicators", "what this port looks for, and whether it saw it before")
 
 
 def _decisions(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -155,6 +156,7 @@ ACTIONS = {
     "evidence": ("asking", "run_evidence"),
     "seen": ("asking", "run_seen"),
     "hits": ("asking", "run_hits"),
+    "indicators": ("asking", "run_indicators"),
     "retract": ("reviewing", "run_retract"),
     "suppress": ("reviewing", "run_suppress"),
     "approve-rule": ("reviewing", "run_approve_rule"),

@@ -26,7 +26,7 @@ T = TypeVar("T")
 START_S: Final = 60.0
 CALL_S: Final = 90.0
 STOP_S: Final = 15.0
-_POLL_S: Final = 0.1
+_POLL_S: Final = 0.25
 _SAID_CHARS: Final = 2_000
 _PASSPHRASE: Final = "correct horse battery staple"  # noqa: S105 the keys it opens are thrown away with the stage
 
@@ -263,12 +263,17 @@ class Stage:
         places = [part for code in who.locodes for part in ("--locode", code)]
         self.decide("approve", request, "--name", who.name, *places)
 
+    def joining(self, *newcomers: Newcomer) -> Iterator[Newcomer]:
+        """Members come in: their nodes ask all at once, and each is given back as soon as it is approved."""
+        with ThreadPoolExecutor(max_workers=len(newcomers)) as pool:
+            for who, request in zip(newcomers, pool.map(self.enrol, newcomers), strict=True):
+                self.approve(who, request)
+                yield who
+
     def join(self, *newcomers: Newcomer) -> None:
-        """Members come in, their nodes all at once, the coordinators' approvals one by one."""
-        with ThreadPoolExecutor(max_workers=4) as pool:
-            requests = list(pool.map(self.enrol, newcomers))
-        for who, request in zip(newcomers, requests, strict=True):
-            self.approve(who, request)
+        """Members come in, and all are approved."""
+        for _ in self.joining(*newcomers):
+            pass
 
     def run_node(self, member: str, environment: Mapping[str, str] | None = None) -> Running:
         """Start a node."""

@@ -1,4 +1,4 @@
-"""``preview``, ``explain``, ``evidence``, ``seen``, ``hits``: questions, and the proof that answers them."""
+"""What a desk asks: ``preview``, ``explain``, ``seen``, ``hits``, ``indicators``, and ``evidence`` that proves it."""
 
 from __future__ import annotations
 
@@ -11,11 +11,13 @@ from sqlalchemy.engine import Connection
 from node import drafts, evidence, explain, indicators, receipts, review, sightings, store
 from node.cli.desk import Desk, show, write_new
 from node.cli.reviewing import choice_of
+from node.indicators import Indicator
 from node.store import AuditLine
 from port2port import canonical
 from port2port.clock import to_ms, to_text
 from port2port.errors import NotFoundError
 from port2port.ids import is_stix_id
+from port2port.limits import LIMITS
 
 
 def run_preview(args: argparse.Namespace) -> int:
@@ -89,6 +91,39 @@ def run_hits(args: argparse.Namespace) -> int:
         ]
         show(args, rows, lines or ["no hits"])
     return 0
+
+
+def run_indicators(args: argparse.Namespace) -> int:
+    """What this port looks for, the newest first, and what its own past says of each."""
+    with Desk.open(args.config) as desk:
+        found = desk.read(lambda connection: indicators.changed_since(connection, -1))[::-1]
+        rows = [_looked_for(one) for one in found]
+        lines = [
+            f"{str(row['handling']).upper():<12} {row['name']}  {row['pattern']}  from {row['issuer']}, "
+            f"{row['tlp']}; {row['state']}{'; past: ' + str(row['past']) if row['past'] else ''}"
+            for row in rows
+        ]
+        show(args, rows, lines or ["no indicators yet"])
+    return 0
+
+
+def _looked_for(one: Indicator) -> dict[str, object]:
+    """``state`` says why it is not watched where it is not; own indicators are not, they are for others."""
+    data = canonical.loads_object(one.stix, limit=LIMITS.object_bytes) if one.stix else {}
+    flags = [name for name in ("revoked", "suspended", "disputed") if getattr(one, name)]
+    return {
+        "handling": one.handling,
+        "issuer": one.issuer,
+        "id": one.stix_id,
+        "statement": one.statement_id,
+        "name": data.get("name", ""),
+        "pattern": data.get("pattern", ""),
+        "tlp": one.tlp.label,
+        "realm": one.realm,
+        "valid_until": None if one.valid_until is None else to_text(one.valid_until),
+        "state": ", ".join([*flags, *filter(None, (one.state, one.reason))]) or "not watched",
+        "past": None if one.past is None else one.past.get("verdict"),
+    }
 
 
 def _statements(connection: Connection, ident: str) -> list[str]:

@@ -10,7 +10,7 @@ import shutil
 import signal
 import sys
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -60,9 +60,10 @@ def run(args: argparse.Namespace) -> int:
     signal.signal(signal.SIGHUP, _leave)
     print(_RIBBON, flush=True)
     story = _Story()
+    ears = {who.member: free_port() for who, _ in _STATIONS}
     with Stage(root=root) as stage:
-        _found(stage, story)
-        _listen(stage, story)
+        _found(stage, story, ears)
+        _listen(stage, story, ears)
         draft = _find(stage, story)
         published = _publish(stage, story, draft)
         _come_back(stage, story, published)
@@ -88,27 +89,25 @@ def _clear(root: Path) -> None:
     (root / _MARK).touch()
 
 
-def _found(stage: Stage, story: _Story) -> None:
+def _found(stage: Stage, story: _Story, ears: Mapping[str, int]) -> None:
     stage.found()
     story.tell("federation founded", f"genesis {stage.genesis[:16]}, signed by the coordinator")
     stage.serve()
     story.tell("hub is up", "TLS 1.3 alone; the coordinator's key is not on it")
-    stage.join(*(who for who, _ in _STATIONS))
-    story.tell("three ports joined", "keys approved by the coordinator, fingerprints compared")
+    for who in stage.joining(*(who for who, _ in _STATIONS)):
+        add_udp_source(stage.node_config(who.member), name="ais", port=ears[who.member])
+        stage.run_node(who.member)
+        story.tell(f"{who.name} joined", "fingerprint compared, keys approved by the coordinator")
     stage.decide("group", _GROUP, ANTWERP.member, NORTH_SEA.member)
     story.tell(f"sharing group {_GROUP} made", f"{ANTWERP.name} and {NORTH_SEA.name}, not Liège")
 
 
-def _listen(stage: Stage, story: _Story) -> None:
-    ports = {who.member: free_port() for who, _ in _STATIONS}
-    for member, port in ports.items():
-        add_udp_source(stage.node_config(member), name="ais", port=port)
-        stage.run_node(member)
-    for member in ports:
-        stage.wait(f"{member} to follow", partial(_connected, stage, member))
+def _listen(stage: Stage, story: _Story, ears: Mapping[str, int]) -> None:
+    for who, _ in _STATIONS:
+        stage.wait(f"{who.member} to follow", partial(_connected, stage, who.member))
     story.tell("three nodes follow the log", "every leaf recomputed from entry 0, each under its own certificate")
     for who, station in _STATIONS:
-        traffic = ("--station", station, "--port", ports[who.member], "--minutes", _MINUTES, "--speed", _SPEED)
+        traffic = ("--station", station, "--port", ears[who.member], "--minutes", _MINUTES, "--speed", _SPEED)
         stage.start(f"traffic-{station}", "node.simulate", *traffic, "--clone-after", _CLONE_AFTER_S)
     story.tell("ships sail on the Scheldt", f"AIS sentences over UDP, {_SPEED:g} times as fast as real")
 
@@ -152,9 +151,9 @@ def _come_back(stage: Stage, story: _Story, published: str) -> None:
         return next((row for row in rows if row["member"] == ANTWERP.member), None)
 
     state = stage.wait("Antwerp's receipt", delivered)
-    story.tell("Antwerp verifies it", f"{state}: receipt signed by Antwerp's own node")
+    story.tell(f"{ANTWERP.name} verifies it", f"{state}: receipt signed by {ANTWERP.name}'s own node")
     seen = stage.wait("Antwerp's sighting", sighting)
-    story.tell("Antwerp had seen the ship: its sighting is back", str(seen.get("summary", seen["id"])))
+    story.tell("its sighting comes back: the ship was seen there", str(seen.get("summary", seen["id"])))
     liege = reader(LIEGE)
     if liege.get("state") != "not entitled":
         raise StageError(f"Liège should not be entitled, and is {liege.get('state')}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 import pytest
@@ -35,7 +36,7 @@ def test_a_removed_member_is_cut_off_within_five_seconds(stage: Stage) -> None:
 
     size = stories.status(stage, PORT_B)["size"]
     ident = stories.report(stage, PORT_A, "--tlp", "green")
-    stage.wait("the report to be logged", lambda: stories.explained(stage, PORT_A, ident).get("index"))
+    stories.logged(stage, PORT_A, ident)
     assert stories.status(stage, PORT_B)["size"] == size
     check = stage.attempt("node", "status", "--check", "--config", stage.node_config(PORT_B.member))
     assert check.code == 2
@@ -49,8 +50,6 @@ def _cut_at(stage: Stage) -> float:
 
 
 def _seconds(text: str) -> float:
-    from datetime import datetime
-
     return datetime.fromisoformat(text).timestamp()
 
 
@@ -60,7 +59,7 @@ def test_a_suspended_member_gets_what_it_missed_once_it_is_reinstated(stage: Sta
     stage.decide("suspend", "--member", PORT_B.member, "--reason", "machine key in doubt")
     stage.wait("port B to be cut off", lambda: True if cut_off(stage) else None)
     missed = stories.report(stage, PORT_A, "--tlp", "green")
-    stage.wait("the report to be logged", lambda: stories.explained(stage, PORT_A, missed).get("index"))
+    stories.logged(stage, PORT_A, missed)
     stage.decide("suspend", "--member", PORT_B.member, "--lift", "--reason", "it was not")
     stories.delivered(stage, PORT_A, missed, PORT_B)
     assert not cut_off(stage)
@@ -71,7 +70,7 @@ def test_a_new_member_begins_at_entry_zero_and_gets_what_all_may_read(stage: Sta
     stories.run_nodes(stage, PORT_A)
     for_all = stories.report(stage, PORT_A, "--tlp", "green")
     for_one = stories.report(stage, PORT_A, "--tlp", "amber", "--recipient", PORT_B.member)
-    stage.wait("both to be logged", lambda: stories.explained(stage, PORT_A, for_one).get("index"))
+    stories.logged(stage, PORT_A, for_one)
     stage.join(PORT_C)
     stories.run_nodes(stage, PORT_C)
     assert stories.delivered(stage, PORT_A, for_all, PORT_C)

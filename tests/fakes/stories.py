@@ -11,7 +11,6 @@ from port2port.stage import Newcomer, Stage, StageError
 from tests.fakes.gfw import tagged
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from pathlib import Path
 
     from port2port.stage import Done
@@ -61,7 +60,7 @@ def signed_by_officer(stage: Stage, port: Newcomer) -> tuple[object, ...]:
 
 def report(stage: Stage, port: Newcomer, *how: object, mmsi: str = MMSI) -> str:
     """An officer reports a vessel; the id of the statement."""
-    what = ("vessel", "--mmsi", mmsi, "--text", "slips its lines at night without lights", *how)
+    what = ("vessel", "--mmsi", mmsi, "--text", "slips its lines at night without lights", "--publish", *how)
     return statement_of(stage.node_json(port.member, "report", *what, *signed_by_officer(stage, port)))
 
 
@@ -80,6 +79,17 @@ def fate(stage: Stage, author: Newcomer, ident: str, reader: Newcomer) -> dict[s
     """What the author knows about one member."""
     (row,) = (row for row in explained(stage, author, ident)["members"] if row["member"] == reader.member)
     return dict(row)
+
+
+def logged(stage: Stage, author: Newcomer, ident: str) -> str:
+    """Wait until a statement is in the log and its author has verified that."""
+
+    def look() -> str | None:
+        (statement,) = explained(stage, author, ident)["statements"]
+        state = str(statement["state"])
+        return state if state.startswith("in the log") and state.endswith(", verified by us") else None
+
+    return stage.wait(f"{ident} to be logged", look)
 
 
 def delivered(stage: Stage, author: Newcomer, ident: str, reader: Newcomer) -> dict[str, Any]:
@@ -128,13 +138,6 @@ def passing_ship(path: Path, mmsi: str = MMSI, *, reports: int = 5) -> Path:
         lines += tagged(fields, station="mast", at=now - 60 + 10 * number)
     path.write_bytes(b"\n".join(lines) + b"\n")
     return path
-
-
-def timed(action: Callable[[], object]) -> float:
-    """Seconds that something takes."""
-    begun = time.monotonic()
-    action()
-    return time.monotonic() - begun
 
 
 def _object(value: object) -> dict[str, Any]:
