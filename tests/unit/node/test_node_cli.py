@@ -6,6 +6,7 @@ import json
 import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -65,6 +66,12 @@ def terminal(
     return a_terminal(harbour, B, capsys, monkeypatch)
 
 
+@cache
+def pem_of(key: keys.Ed25519Key, passphrase: bytes | None) -> bytes:
+    """Encrypting takes a while, on purpose: once for each key."""
+    return key.to_pem(passphrase)
+
+
 def a_terminal(
     harbour: Harbour, member: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> Terminal:
@@ -72,10 +79,14 @@ def a_terminal(
     home = desk.node.home
     secret = home / "secret"
     secret.write_bytes(PASSPHRASE + b"\n")
-    keys.save(port.machine, home / "machine.key")
-    keys.save(port.witness, home / "witness.key")
-    keys.save(port.officer, home / "officer-o1.key", PASSPHRASE)
-    keys.save(port.second_officer, home / "officer-o2.key", PASSPHRASE)
+    for name, key, passphrase in (
+        ("machine.key", port.machine, None),
+        ("witness.key", port.witness, None),
+        ("officer-o1.key", port.officer, PASSPHRASE),
+        ("officer-o2.key", port.second_officer, PASSPHRASE),
+    ):
+        (home / name).touch(mode=0o600)
+        (home / name).write_bytes(pem_of(key, passphrase))
     config = home / "node.toml"
     config.write_text(
         f'federation = "{harbour.fed.name}"\ngenesis = "{harbour.fed.genesis_hash}"\nmember = "{member}"\n'
