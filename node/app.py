@@ -117,7 +117,7 @@ def _build(settings: NodeSettings, clock: Clock, plugin: Plugin, opened: NodeSto
             machine=machine,
             clock=clock,
             metrics=metrics,
-            connect=lambda: connect(settings),
+            connect=lambda: connect(settings, hub_key=partial(_hub_key, inbox)),
         )
     )
     return Node(
@@ -171,7 +171,12 @@ async def keep_certificate(node: Node, *, dice: random.Random | None = None) -> 
             node.uplink.renewed()
 
 
-async def connect(settings: NodeSettings) -> Hub:
+def _hub_key(inbox: Inbox) -> bytes | None:
+    roster = inbox.state.roster
+    return None if roster is None else roster.genesis.hub_key
+
+
+async def connect(settings: NodeSettings, *, hub_key: Callable[[], bytes | None] = lambda: None) -> Hub:
     """A connection with the certificate in place now. Raises ConfigurationError where there is none to read."""
     try:
         credentials = tls.channel_credentials(
@@ -181,7 +186,7 @@ async def connect(settings: NodeSettings) -> Hub:
         )
     except OSError as error:
         raise ConfigurationError(f"cannot read the TLS files: {error.strerror}") from error
-    return GrpcHub(settings.hub, credentials, kinds=settings.kinds, issuers=settings.issuers)
+    return GrpcHub(settings.hub, credentials, kinds=settings.kinds, issuers=settings.issuers, hub_key=hub_key)
 
 
 def status_of(settings: NodeSettings, opened: NodeStore, *, clock: Clock | None = None) -> Status:

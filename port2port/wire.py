@@ -12,6 +12,8 @@ from port2port.envelope import SaltedObject, Signature, SignedEnvelope
 from port2port.limits import LIMITS
 from port2port.v1 import envelope_pb2, exchange_pb2
 
+ACCEPTED_TAG: Final = b"P2P-accepted-v1\0"
+
 
 class EncodingError(errors.MalformedError):
     """Not the protobuf message it should be, or not its one deterministic serialisation."""
@@ -37,6 +39,14 @@ STATUS: Final[Mapping[type[errors.Port2PortError], str]] = {
 def status_of(error: errors.Port2PortError) -> str:
     """The name of the gRPC status an error becomes."""
     return next(STATUS[cls] for cls in type(error).__mro__ if cls in STATUS)
+
+
+def accepted_message(items: Iterable[tuple[bytes, int, int]]) -> bytes:
+    """What the hub key signs as the receipt "accepted": each (digest, index, received_ms) that is durable, in order."""
+    body = b"".join(
+        digest + index.to_bytes(8, "big") + received_ms.to_bytes(8, "big") for digest, index, received_ms in items
+    )
+    return ACCEPTED_TAG + body
 
 
 def decode_envelope(raw: bytes) -> SignedEnvelope:

@@ -25,10 +25,10 @@ from port2port.failpoints import reach
 from port2port.keys import SigningKey
 from port2port.metrics import Metrics
 from port2port.v1 import exchange_pb2
+from port2port.wire import accepted_message
 
 IN_FLIGHT: Final = 32  # batches
 RESULTS_PER_REPLY: Final = 4_096
-ACCEPTED_TAG: Final = b"P2P-accepted-v1\0"
 _DURABLE: Final = frozenset({Outcome.ACCEPTED, Outcome.DUPLICATE})
 
 
@@ -125,7 +125,7 @@ def _results(sent: _Sent) -> list[Result]:
 def reply_of(up_to: int, results: Iterable[Result], key: SigningKey) -> exchange_pb2.SubmitReply:
     """The reply with the hub's signature over what is durable: the receipt "accepted"."""
     reply = exchange_pb2.SubmitReply(up_to_batch=up_to)
-    accepted = bytearray()
+    accepted: list[tuple[bytes, int, int]] = []
     for item in results:
         reply.results.add(
             outcome=exchange_pb2.SubmitResult.Outcome.ValueType(item.outcome.value),
@@ -138,7 +138,7 @@ def reply_of(up_to: int, results: Iterable[Result], key: SigningKey) -> exchange
             step=item.step,
         )
         if item.outcome in _DURABLE:
-            accepted += item.digest + item.index.to_bytes(8, "big") + item.received_ms.to_bytes(8, "big")
+            accepted.append((item.digest, item.index, item.received_ms))
     if accepted:
-        reply.accepted_sig = key.sign(ACCEPTED_TAG + bytes(accepted))
+        reply.accepted_sig = key.sign(accepted_message(accepted))
     return reply

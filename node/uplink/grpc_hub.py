@@ -12,6 +12,7 @@ from node.inbox import Batch, BatchEntry
 from node.receipts import SignedReceipt
 from node.uplink.hub import Answer, Description, Outcome, RecoverPart
 from port2port import errors, tls
+from port2port.keys import verify_ed25519
 from port2port.merkle import HASH_BYTES
 from port2port.v1 import (
     directory_pb2,
@@ -21,6 +22,7 @@ from port2port.v1 import (
     transparency_pb2,
     transparency_pb2_grpc,
 )
+from port2port.wire import accepted_message
 
 CALL_S: Final = 20.0
 STREAM_S: Final = 3_600.0
@@ -47,7 +49,10 @@ class GrpcHub:
         *,
         kinds: Sequence[str] = (),
         issuers: Sequence[str] = (),
+        hub_key: Callable[[], bytes | None] = lambda: None,
     ) -> None:
+        """``hub_key`` gives the key of the receipts "accepted", once the genesis has been verified."""
+        self._hub_key = hub_key
         self._channel = grpc.aio.secure_channel(address, credentials, options=tls.CHANNEL_OPTIONS)
         self._exchange = exchange_pb2_grpc.ExchangeStub(self._channel)
         self._log = transparency_pb2_grpc.TransparencyStub(self._channel)
@@ -71,6 +76,7 @@ class GrpcHub:
 
         with _our_errors():
             async for reply in self._exchange.Submit(requests(), timeout=STREAM_S):
+                require_receipt(reply, self._hub_key())
                 yield [_answer(result) for result in reply.results]
 
     async def follow(self, cursor: int, checkpoint: bytes) -> AsyncIterator[Batch]:
@@ -118,6 +124,17 @@ class GrpcHub:
     async def close(self) -> None:
         """Let go of the connection."""
         await self._channel.close()
+
+
+def require_receipt(reply: exchange_pb2.SubmitReply, hub_key: bytes | None) -> None:
+    """That the hub signed what it says it accepted. Raises SignatureError; before the genesis there is no key."""
+    items = [
+        (result.digest, result.index, result.received_ms)
+        for result in reply.results
+        if result.outcome in {Outcome.ACCEPTED.value, Outcome.DUPLICATE.value}
+    ]
+    if items and hub_key is not None:
+        verify_ed25519(hub_key, accepted_message(items), reply.accepted_sig)
 
 
 def batch_of(message: exchange_pb2.FeedBatch) -> Batch:

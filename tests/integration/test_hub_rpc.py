@@ -14,7 +14,6 @@ from hub.members import Members
 from hub.revocation import Streams
 from hub.rpc.gate import Gate, generic
 from hub.rpc.server import OwnCertificate, Servers
-from hub.rpc.submit import ACCEPTED_TAG
 from port2port import merkle
 from port2port.checkpoint import SignedCheckpoint, log_key, verify_log
 from port2port.clock import SystemClock
@@ -31,7 +30,7 @@ from port2port.v1 import (
     transparency_pb2,
     transparency_pb2_grpc,
 )
-from port2port.wire import decode_envelope
+from port2port.wire import ACCEPTED_TAG, decode_envelope
 from tests.fakes.clock import FakeClock
 from tests.fakes.federation import statement_of
 from tests.fakes.live_hub import (
