@@ -253,6 +253,7 @@ def _leaf(index: int, size: int) -> Leaf:
         pytest.param([LIMITS.batch_bytes // 3] * 4, (), 2, 2, id="as many visible entries as fit"),
         pytest.param([LIMITS.envelope_bytes * 2, 10], (), 1, 1, id="one entry always fits"),
         pytest.param([LIMITS.batch_bytes] * 40, range(39), 40, 1, id="hidden entries weigh nothing"),
+        pytest.param([10, LIMITS.batch_bytes, 10], (1,), 3, 2, id="hidden entries between visible ones weigh nothing"),
         pytest.param([LIMITS.batch_bytes] * 40, range(40), 40, 0, id="nothing visible"),
     ],
 )

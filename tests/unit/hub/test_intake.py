@@ -395,6 +395,20 @@ def test_statements_that_no_officer_saw_have_a_quota_of_their_own(fed: Federatio
     with_core(fed, url, story, quota=quota)
 
 
+def test_a_batch_behind_one_that_must_be_tried_again_is_held_too(fed: Federation, url: str) -> None:
+    async def story(core: HubCore) -> None:
+        first, second = ([fed.publish("beanr", officer=False)] for _ in range(2))
+        behind = [note(fed)]
+        batches = (first, second, behind)
+        sent = await asyncio.gather(*(core.intake.submit("beanr", raws) for raws in batches))
+        assert [item[0].code for item in sent] == ["", "QUOTA", "HELD"]
+        fed.clock.advance(sent[1][0].delay_ms / 1_000)
+        again = await asyncio.gather(*(core.intake.submit("beanr", raws) for raws in (second, behind)))
+        assert [item[0].outcome for item in again] == [ACCEPTED] * 2
+
+    with_core(fed, url, story, quota=MemberQuota(machine_only_per_hour=1))
+
+
 def test_what_waits_inside_is_bounded_for_each_member(fed: Federation, url: str) -> None:
     store, flaky = flaky_store(url)
     limits = IntakeLimits(inside_per_member=4)
