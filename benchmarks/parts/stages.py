@@ -78,7 +78,7 @@ class Stages:
         return stages | {"context": max(0.0, whole - sum(stages.values()))}
 
     def _time_steps(self, raw: bytes, spent: Counter[str]) -> None:
-        work = Work(raw=raw, context=self._checker._context(self._at))  # noqa: SLF001 the very context of intake
+        work = Work(raw=raw, context=self._checker.context(self._at))
         clock = time.thread_time_ns
         idle = clock()
         idle = clock() - idle  # what reading the clock costs itself

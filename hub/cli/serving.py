@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import gc
 import logging
 import signal
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Final
 
 from hub import keyring
 from hub.app import Foundation, Hub
@@ -18,6 +20,7 @@ from port2port import logs
 from port2port.errors import ConfigurationError
 
 logger = logging.getLogger(__name__)
+_GC_THRESHOLDS: Final = (50_000, 20, 100)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -26,6 +29,7 @@ def run(args: argparse.Namespace) -> int:
         logs.start(level=desk.settings.log_level)
         base = _foundation(desk, args.config)
         try:
+            _spare_the_collector()
             asyncio.run(_serve(base))
         except ExceptionGroup as group:
             return _ended(group)
@@ -67,6 +71,17 @@ def _foundation(desk: Desk, config: Path) -> Foundation:
         genesis_hash=anchor,
         clock=desk.clock,
     )
+
+
+def _spare_the_collector() -> None:
+    """What was loaded stays: never look at it again, and look at the rest less often.
+
+    Envelopes on their way hold thousands of small objects and no cycles; with the standard thresholds looking for
+    cycles among them costs a quarter of intake.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(*_GC_THRESHOLDS)
 
 
 async def _serve(base: Foundation) -> None:
