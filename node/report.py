@@ -25,6 +25,7 @@ from port2port.identifiers import check_container, check_eni, check_imo, check_m
 from port2port.stix import objects as stix
 from port2port.stix.markings import TLP_IDS
 from port2port.stix.normalise import normalise
+from port2port.stix.validate import ValidObject
 
 TEXT_CHARS: Final = 2_000
 SOURCE: Final = "report"
@@ -60,11 +61,12 @@ class Sight:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Desk:
-    """What building needs besides what was seen."""
+    """What building needs besides what was seen; ``validate`` is the step that hub and receivers run."""
 
     defaults: Defaults
     now: datetime
     new_id: Callable[[], UUID]
+    validate: Callable[[bytes], ValidObject]
 
     def header(self, *, confidence: int | None = None, labels: tuple[str, ...] = ()) -> stix.Header:
         """The start of a new object of ours."""
@@ -187,6 +189,8 @@ def _proposal(
         object_refs=about,
         abstract=title,
     )
+    for raw in (said, *objects):
+        desk.validate(raw)
     return Proposal(
         kind="report",
         objects=(said, *objects),

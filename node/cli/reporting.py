@@ -18,6 +18,8 @@ from node.outbox import Queued
 from node.report import Sight
 from port2port.errors import ConfigurationError
 from port2port.geo import Position
+from port2port.patterns import TemplateCache
+from port2port.stix.validate import StixValidator
 
 
 def run(args: argparse.Namespace) -> int:
@@ -27,7 +29,8 @@ def run(args: argparse.Namespace) -> int:
     with Desk.open(args.config) as desk:
         now = desk.clock.now()
         sight = Sight(text=args.text, at=moment(args.at, now), place=args.place or "", position=position(args.position))
-        maker = report.Desk(defaults=desk.defaults(), now=now, new_id=uuid.uuid4)
+        validator = StixValidator(TemplateCache())
+        maker = report.Desk(defaults=desk.defaults(), now=now, new_id=uuid.uuid4, validate=validator.validate)
         proposal = _MAKERS[args.what](args, maker, sight)
         act = desk.act(desk.officers(args), desk.roster()) if args.publish else None
         author = desk.author() if args.publish else None
