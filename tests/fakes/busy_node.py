@@ -13,6 +13,7 @@ import signal
 import sys
 import uuid
 from collections.abc import Sequence
+from datetime import timedelta
 from pathlib import Path
 
 from sqlalchemy.engine import Connection
@@ -41,7 +42,11 @@ def queue_one(connection: Connection, node: Node, officer: Ed25519Key) -> Queued
         ident=uuid.uuid4(), issuer=identity_of(node.settings.federation, member), created=now, tlp=Tlp.GREEN
     )
     body = stix.indicator(
-        header, name="cloned identity", pattern=stix.pattern_equals("vessel:mmsi", ["205123400"]), valid_from=now
+        header,
+        name="cloned identity",
+        pattern=stix.pattern_equals("vessel:mmsi", ["205123400"]),
+        valid_from=now,
+        valid_until=now + timedelta(days=30),
     )
     item = SaltedObject(salt=hashlib.sha256(body).digest(), body=body)
     ref = ObjectRef(
