@@ -203,6 +203,7 @@ ENTRIES = canonical.loads_object(FILE, limit=2**25)["entries"]
         pytest.param({"entries": [*ENTRIES, ENTRIES[-1]]}, id="one twice"),
         pytest.param({"entries": [ENTRIES[0], ENTRIES[0], *ENTRIES[1:]]}, id="the genesis twice: back to the start"),
         pytest.param({"entries": [{**ENTRIES[0], "index": 1}, *ENTRIES[1:]]}, id="the genesis elsewhere"),
+        pytest.param({"entries": [ENTRIES[0], {**ENTRIES[1], "index": 0}, *ENTRIES[2:]]}, id="two at one place"),
         pytest.param({"entries": [{**ENTRIES[0], "received_ms": -1}, *ENTRIES[1:]]}, id="before 1970"),
         pytest.param({"entries": [{**ENTRIES[0], "received_ms": 2**52}, *ENTRIES[1:]]}, id="time falls"),
         pytest.param({"entries": [{**ENTRIES[0], "index": "0"}]}, id="index as text"),
