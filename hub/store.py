@@ -20,6 +20,7 @@ from alembic import command
 from alembic.config import Config
 from sqlalchemy.engine import Connection, Engine
 from sqlalchemy.exc import DBAPIError
+from sqlalchemy.pool import PoolProxiedConnection
 
 from hub.tables import AUDIT, HEAD
 from port2port import canonical
@@ -113,13 +114,14 @@ class Announcements:
         self._store = store
         self._wake = wake
         self._connection: Any = None  # psycopg.Connection, an optional package that is not imported here
+        self._proxy: PoolProxiedConnection | None = None
         self._socket = -1
 
     async def __aenter__(self) -> Self:
         if self._store.is_postgres:
             try:
                 self._connection = await asyncio.to_thread(self._listen)
-            except DBAPIError:
+            except (DBAPIError, self._store.engine.dialect.loaded_dbapi.Error):
                 logger.warning("not listening for announcements, looking every second instead")
                 return self
             self._socket = self._connection.fileno()
@@ -132,9 +134,11 @@ class Announcements:
         self._stop()
 
     def _listen(self) -> Any:
-        proxy = self._store.engine.raw_connection()
-        proxy.detach()
-        connection: Any = proxy.driver_connection
+        """A connection of our own, out of the pool for good: SQLAlchemy closes it once the proxy is forgotten."""
+        self._proxy = self._store.engine.raw_connection()
+        connection: Any = self._proxy.driver_connection
+        self._proxy.detach()
+        connection.rollback()
         connection.autocommit = True
         connection.execute(f"LISTEN {CHANNEL}")
         return connection
@@ -152,7 +156,7 @@ class Announcements:
         if self._connection is not None:
             asyncio.get_running_loop().remove_reader(self._socket)
             self._connection.close()
-            self._connection = None
+            self._connection = self._proxy = None
 
 
 def open_store(url: str) -> Store:

@@ -264,3 +264,21 @@ def test_batches_are_bounded_by_leaves_and_by_visible_bytes_only(
     taken, got = plan(items, lambda leaf: leaf.index not in hidden)
     assert (len(taken), len(got)) == (ends, included)
     assert all(leaf.index not in hidden for leaf in got)
+
+
+@pytest.mark.slow
+def test_two_processes_on_postgresql_feed_each_others_entries(fed: Federation, postgres_url: str) -> None:
+    async def story(core: HubCore) -> None:
+        async with running_core(fed, postgres_url) as other:
+            published = fed.publish("north-sea-port", **SEAPORTS)
+            waiting = asyncio.ensure_future(anext(core.feed.follow("beanr", 3)))
+            await other.admit_all([published], "north-sea-port")
+            assert entries([exchange_pb2.FeedBatch.FromString(await waiting)]) == [3]
+            of = ("north-sea-port", statement_of(published).objects[0].id)
+            hidden = fed.sighting("belgg", of=of, **SEAPORTS)
+            assert (await core.intake.submit("belgg", [hidden]))[0].code == "NOT_FOUND"
+            await core.admit_all([fed.sighting("beanr", of=of, **SEAPORTS)])
+            assert entries(await other.take("north-sea-port", 0, 5)) == [0, 1, 2, 3, 4]
+            assert entries(await other.take("belgg", 0, 5)) == [0, 1, 2]
+
+    with_core(fed, postgres_url, story)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,11 +12,14 @@ import sqlalchemy as sa
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 
-from hub.store import audit, audit_rows, open_store, read_head
+from hub.store import Announcements, audit, audit_rows, open_store, read_head
 from hub.tables import HubRow
+from hub.transparency import Log
 from node.tables import NodeRow
 from port2port.database import sqlite_url
 from port2port.merkle import EMPTY_ROOT
+from tests.contract.log_store_suite import append, notes
+from tests.fakes.federation import Federation
 
 
 def differences(connection: sa.Connection) -> list[Any]:
@@ -52,6 +56,25 @@ def test_opening_again_keeps_what_is_there(url: str) -> None:
     assert [(row["at_ms"], row["member"], row["facts"]) for row in rows] == [(7, "beanr", '{"a":1}')]
     head = check(url, read_head)
     assert (head.next, head.root, head.roster_version) == (0, EMPTY_ROOT, 0)
+
+
+@pytest.mark.slow
+def test_an_append_of_another_process_rings_on_postgresql_and_a_lost_connection_is_survived(postgres_url: str) -> None:
+    async def go() -> None:
+        fed, rung = Federation(), asyncio.Event()
+        here, there = open_store(postgres_url), open_store(postgres_url)
+        log = Log(there, origin=fed.origin, key=fed.log_key, clock=fed.clock)
+        async with Announcements(here, rung.set):
+            await asyncio.to_thread(append, log, notes(fed, 2))
+            await asyncio.wait_for(rung.wait(), 10)
+            rung.clear()
+            others = sa.text("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE 'LISTEN%'")
+            await asyncio.to_thread(there.database.write_now, lambda connection: connection.execute(others))
+            await asyncio.wait_for(rung.wait(), 10)
+        here.close()
+        there.close()
+
+    asyncio.run(go())
 
 
 def test_hub_and_node_share_no_metadata() -> None:
