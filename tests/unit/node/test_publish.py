@@ -139,6 +139,11 @@ def test_an_object_marked_red_inside_a_milder_proposal_is_refused(desk: Desk) ->
         publish.split(proposal, desk.fed.validate)
 
 
+def test_red_without_any_object_is_refused_too(desk: Desk) -> None:
+    with pytest.raises(SealedDeliveryError):
+        publish.split(Proposal(kind="note", objects=(), tlp=Tlp.RED, recipients=(A,)), desk.fed.validate)
+
+
 def test_another_ports_object_cannot_be_published_as_ours(desk: Desk) -> None:
     proposal = Proposal(kind="publish", objects=(desk.fed.indicator(A, tlp=Tlp.AMBER),), groups=("seaports",))
     with pytest.raises(RefusedError, match="created by somebody else"):
