@@ -34,6 +34,7 @@ from hub.settings import HubSettings, split_address
 from hub.store import Store
 from hub.transparency import Cosigning, Log, RosterAt
 from port2port.clock import Clock
+from port2port.database import StorageError
 from port2port.genesis import Genesis
 from port2port.limits import QUOTA, MemberQuota
 from port2port.metrics import Metrics
@@ -203,7 +204,10 @@ class Hub:
         """Serials are denied by another process, so the list is read again every few seconds; health follows."""
         while not self._stopping:
             await self._base.clock.sleep(WATCH_S)
-            await self._read_denied()
+            try:
+                await self._read_denied()
+            except StorageError as error:
+                logger.warning("denied certificates not read", extra={"cause": repr(error.__cause__)})
             serving = self.recovery.state in {State.OPEN, State.WAITING}
             if serving != self.health.serving and not self._stopping:
                 await self.health.set(serving=serving)

@@ -28,6 +28,7 @@ from hub.audience import Audiences
 from hub.store import Announcements, Head, Store, read_head
 from hub.tables import BODY, ENTRY, LEAF
 from hub.transparency import NO_ROSTER, Log, RosterAt, fold_roster
+from port2port.database import StorageError
 from port2port.errors import InvariantError, LogBehindError, NotFoundError, NotMemberError
 from port2port.limits import LIMITS, MIB
 from port2port.roster import Roster
@@ -145,10 +146,16 @@ class Feed:
         self._look.set()
 
     async def run(self) -> None:
-        """Tail the log until cancelled. Raises InvariantError if the log became shorter."""
+        """Tail the log until cancelled. Raises InvariantError if the log became shorter.
+
+        A database that is away, for a restart or a failover, is asked again every second.
+        """
         async with Announcements(self._store, self.wake):
             while True:
-                await self.catch_up()
+                try:
+                    await self.catch_up()
+                except StorageError as error:
+                    logger.warning("log not read, looking again", extra={"cause": repr(error.__cause__)})
                 with suppress(TimeoutError):
                     async with asyncio.timeout(POLL_S):
                         await self._look.wait()

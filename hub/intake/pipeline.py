@@ -252,7 +252,10 @@ class Intake:
         found = [check(batch.raws[number], batch.line.member, at, context) for batch, number in jobs]
         if not any(item.stale for item in found):
             return found
-        newer = self._store.database.read_now(lambda connection: fold_roster(connection, at))
+        try:
+            newer = self._store.database.read_now(lambda connection: fold_roster(connection, at))
+        except StorageError as error:
+            return [Checked(result=of_error(error)) if item.stale else item for item in found]
         if newer.digest == at.digest:
             return found
         context = self._checker.context(newer)
