@@ -34,6 +34,7 @@ def build_parser() -> argparse.ArgumentParser:
     _report(commands)
     _questions(commands)
     _decisions(commands)
+    _keeping(commands)
     return parser
 
 
@@ -145,7 +146,18 @@ def _decisions(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
 
 # Each command loads its own module only: a question at the desk does not wait for gRPC.
+def _keeping(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    _command(commands, "rekey", "make a new machine key, signed for by the old one")
+    checkpoint = _command(commands, "checkpoint", "export the checkpoint verified last, to compare with another port's")
+    checkpoint.add_argument("--out", type=Path, required=True, help="file to write")
+    checkpoint.add_argument(
+        "--prove-from", type=Path, metavar="FILE", help="a smaller checkpoint (or size): also prove what it must be"
+    )
+
+
 ACTIONS = {
+    "rekey": ("keeping", "run_rekey"),
+    "checkpoint": ("keeping", "run_checkpoint"),
     "join": ("running", "run_join"),
     "run": ("running", "run"),
     "status": ("health", "run"),

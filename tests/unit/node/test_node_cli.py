@@ -21,6 +21,7 @@ from node.sensors.transports.tcp import TcpClient
 from node.sensors.transports.udp import UdpListener
 from node.settings import SourceSettings
 from port2port import bundle, keys
+from port2port.__main__ import main as port2port_main
 from port2port.errors import ConfigurationError
 from tests.fakes.clock import FakeClock
 from tests.fakes.desks import A, B, C, Desk, Harbour, a_finding
@@ -322,3 +323,26 @@ def test_sources_become_transports(tmp_path: Path) -> None:
     ]
     assert [type(one) for one in made] == [UdpListener, TcpClient, FileReplay]
     assert [one.name for one in made] == ["a", "b", "c"]
+
+
+def test_a_new_machine_key_is_queued_once_and_named_by_the_old_one(harbour: Harbour, terminal: Terminal) -> None:
+    said = terminal.ask("rekey")
+    assert said["old"] == harbour.fed.ports[B].machine.key_id != said["new"]
+    assert keys.load(terminal.config.with_name("machine.key.next")).key_id == said["new"]
+    assert "is on its way already" in terminal.call("rekey", code=2)
+    terminal.desk.draft()
+    assert "rekey" in terminal.signed("review", "publish", "D1", *PUBLISH, code=2)
+
+
+def test_an_exported_checkpoint_agrees_with_another_ports(
+    harbour: Harbour, terminal: Terminal, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    mine, proven = tmp_path / "mine", tmp_path / "proven"
+    said = terminal.ask("checkpoint", "--out", str(mine))
+    terminal.desk.draft()
+    terminal.signed("review", "publish", "D1", *PUBLISH)
+    terminal.desk.send()
+    harbour.pull()
+    assert "proof of what its first" in terminal.call("checkpoint", "--out", str(proven), "--prove-from", str(mine))
+    more = ("--log-key", said["log_key"], "--proof", str(proven) + ".prefix")
+    assert port2port_main(["checkpoint", "compare", str(mine), str(proven), *more]) == 0
