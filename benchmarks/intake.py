@@ -55,11 +55,13 @@ async def latency(bench: Any, address: str, others: set[int]) -> dict[str, Any]:
 
     port, rounds = bench.founded.ports[0], range(bench.sizes.rounds)
     alone = [await bench.followed(None) for _ in rounds]
-    bare, arrived, watched = [], [], []
+    bare, answered, arrived, watched = [], [], [], []
     with bench.followers(others) as process:
         for _ in rounds:
             bare.append(f.spread_ms(await f.bare_times(address, port, bench.sizes.paced)))
-            arrived.append(f.spread_ms(await bench.latency(process)))
+            answers, arrivals = await bench.latency(process)
+            answered.append(f.spread_ms(answers))
+            arrived.append(f.spread_ms(arrivals))
             watched.append(await bench.followed(process))
     ratios = [
         {name.removesuffix("_ms"): one[name] / other[name] for name in one}
@@ -68,6 +70,7 @@ async def latency(bench: Any, address: str, others: set[int]) -> dict[str, Any]:
     extra_us = (f.median(watched) - f.median(alone)) / f.FOLLOWERS
     return {
         "bare": f.medians(bare),
+        "answer": f.medians(answered),
         "verified_arrival": f.medians(arrived),
         "ratio": f.medians(ratios),
         "hub_cpu_us_without_subscribers": f.median(alone),

@@ -148,12 +148,14 @@ class Bench:
                 await arrivals(process, done)
         return meter.used_s[0] / len(done.sent) * 1e6
 
-    async def latency(self, process: subprocess.Popen[str]) -> list[float]:
-        """Seconds from writing an envelope to its verified arrival, at 100 a second, at each of the subscribers."""
+    async def latency(self, process: subprocess.Popen[str]) -> tuple[list[float], list[float]]:
+        """Seconds from writing an envelope, at 100 a second, to its answer and to its verified arrival at each."""
         jobs = await self.jobs(self.sizes.paced, 1, senders=1)
         done = await submit_all(jobs, window=WINDOW[1], every_s=1 / PACED_PER_S)
         got = await arrivals(process, done)
-        return [at - done.sent[index] for one in got for index, at in one.items()]
+        answered = [at - done.sent[index] for index, at in sorted(done.acknowledged.items())]
+        order = sorted(done.sent)
+        return answered, [one[index] - done.sent[index] for index in order for one in got]
 
     # --- others ---------------------------------------------------------------------------------------------------
 

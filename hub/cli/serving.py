@@ -77,7 +77,7 @@ def _spare_the_collector() -> None:
     """What was loaded stays: never look at it again, and look at the rest less often.
 
     Envelopes on their way hold thousands of small objects and no cycles; with the standard thresholds looking for
-    cycles among them costs a quarter of intake.
+    cycles among them costs a tenth of intake (benchmarks/intake.py).
     """
     gc.collect()
     gc.freeze()
