@@ -7,7 +7,9 @@ paid. Buckets live in memory: a restart of the hub forgives. Used on the event l
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections import OrderedDict
+from collections.abc import Iterable
+from dataclasses import dataclass, field
 from typing import Final
 
 from port2port.clock import Clock
@@ -15,6 +17,7 @@ from port2port.errors import BackpressureError
 from port2port.limits import MIB, MemberQuota
 
 _DAY_S: Final = 86_400
+_TEMPLATES: Final = 4_096  # remembered for each member
 LEAST_DELAY_MS: Final = 50
 
 
@@ -51,7 +54,8 @@ class _Account:
     envelopes: Bucket
     size: Bucket
     machine_only: Bucket
-    misses: Bucket
+    templates: Bucket
+    sent_before: OrderedDict[bytes, None] = field(default_factory=OrderedDict)
 
 
 class Quotas:
@@ -65,7 +69,7 @@ class Quotas:
     def admit(self, member: str, *, envelopes: int, size: int) -> None:
         """Charge a batch of ``size`` bytes. Raises QuotaError, charging nothing, while an account is empty."""
         account, now = self._account(member)
-        for bucket in (account.envelopes, account.size, account.misses):
+        for bucket in (account.envelopes, account.size, account.templates):
             _require(bucket.delay_ms(now))
         account.envelopes.pay(envelopes)
         account.size.pay(size)
@@ -76,9 +80,19 @@ class Quotas:
         _require(account.machine_only.delay_ms(now))
         account.machine_only.pay(1)
 
-    def charge_misses(self, member: str, misses: int) -> None:
-        """Charge patterns whose grammar had to be asked: they are paid for after the fact."""
-        self._account(member)[0].misses.pay(misses)
+    def charge_templates(self, member: str, templates: Iterable[bytes]) -> None:
+        """Charge, after the fact, the shapes of patterns that this member has not sent before.
+
+        Whether the shared cache knew them does not count: then a member could tell what others have sent.
+        """
+        account, _ = self._account(member)
+        for template in templates:
+            if template not in account.sent_before:
+                account.templates.pay(1)
+                account.sent_before[template] = None
+            account.sent_before.move_to_end(template)
+        while len(account.sent_before) > _TEMPLATES:
+            account.sent_before.popitem(last=False)
 
     def _account(self, member: str) -> tuple[_Account, float]:
         now = self._clock.monotonic()
@@ -89,7 +103,7 @@ class Quotas:
                 envelopes=_full(quota.burst_envelopes, quota.envelopes_per_minute / 60, now),
                 size=_full(quota.mib_per_day * MIB, quota.mib_per_day * MIB / _DAY_S, now),
                 machine_only=_full(quota.machine_only_per_hour, quota.machine_only_per_hour / 3_600, now),
-                misses=_full(quota.pattern_misses_per_minute, quota.pattern_misses_per_minute / 60, now),
+                templates=_full(quota.pattern_misses_per_minute, quota.pattern_misses_per_minute / 60, now),
             )
         return account, now
 

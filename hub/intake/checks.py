@@ -66,7 +66,7 @@ class Checked:
     candidate: Candidate | None = None
     result: Result | None = None
     machine_only: bool = False
-    misses: int = 0
+    templates: tuple[bytes, ...] = ()
 
     @property
     def stale(self) -> bool:
@@ -132,17 +132,17 @@ class Checker:
     def _refused(self, work: Work, member: str | None, error: Port2PortError) -> Checked:
         """A copy of what is logged already is a duplicate, whatever has changed since it was logged."""
         result = of_error(error, work.digest)
-        misses = sum(item.template_miss for item in work.objects)
+        templates = _templates(work)
         if work.statement is None or result.outcome is Outcome.RETRY or not _may_hand_in(work, member):
-            return Checked(result=result, misses=misses)
+            return Checked(result=result, templates=templates)
         try:
             first = self._log.find(work.digest)
         except Port2PortError as failed:
-            return Checked(result=of_error(failed, work.digest), misses=misses)
+            return Checked(result=of_error(failed, work.digest), templates=templates)
         if first is not None:
             index, received_ms = first
             result = Result(outcome=Outcome.DUPLICATE, digest=work.digest, index=index, received_ms=received_ms)
-        return Checked(result=result, misses=misses)
+        return Checked(result=result, templates=templates)
 
 
 def good_between(work: Work, roster: Roster | None) -> tuple[int, int]:
@@ -164,8 +164,13 @@ def _passed(work: Work, at: RosterAt) -> Checked:
         version=at.version,
         good_ms=good_between(work, at.roster),
     )
-    misses = sum(item.template_miss for item in work.objects)
-    return Checked(candidate=candidate, machine_only=is_machine_only(work.voices), misses=misses)
+    templates = _templates(work)
+    return Checked(candidate=candidate, machine_only=is_machine_only(work.voices), templates=templates)
+
+
+def _templates(work: Work) -> tuple[bytes, ...]:
+    """The shapes of its patterns, whether the cache knew them or not: that would tell of others' entries."""
+    return tuple(item.template for item in work.objects if item.template is not None)
 
 
 def _require_kind(work: Work) -> None:

@@ -293,8 +293,8 @@ class Intake:
         self._commit.set()
 
     def _charge(self, line: _Line, item: Checked) -> Result | None:
-        if item.misses:
-            self._quotas.charge_misses(line.member, item.misses)
+        if item.templates:
+            self._quotas.charge_templates(line.member, item.templates)
         if item.candidate is None or not item.machine_only or item.candidate.work.said.is_control:
             return item.result
         try:

@@ -66,6 +66,13 @@ class TemplateCache:
 
     def check_tokens(self, tokens: tuple[Token, ...]) -> bool:
         """As ``check``, for a text already cut into tokens."""
+        return self._judge(tokens)[1]
+
+    def shape(self, text: str) -> tuple[str, bool]:
+        """The template of ``text``, and whether the library had to be asked about it. Raises PatternError."""
+        return self._judge(tokenise(text))
+
+    def _judge(self, tokens: tuple[Token, ...]) -> tuple[str, bool]:
         template = template_of(tokens)
         known = self._recall(template)
         verdict = is_grammatical(template) if known is None else known
@@ -74,7 +81,7 @@ class TemplateCache:
         if not verdict:
             raise PatternError("not a STIX 2.1 pattern", template_miss=known is None)
         _require_hashes(tokens)
-        return known is None
+        return template, known is None
 
     def _recall(self, template: str) -> bool | None:
         with self._lock:

@@ -17,6 +17,7 @@ from __future__ import annotations
 import logging
 import re
 from dataclasses import dataclass, field
+from hashlib import sha256
 from typing import TYPE_CHECKING, Final
 
 from port2port import canonical
@@ -44,7 +45,7 @@ _DEPTH: Final = re.compile(rb'"(?:[^"\\]|\\.)*+"?|[\[\]{}]', re.DOTALL)
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ValidObject:
     """A STIX object that passed every step. ``data`` is for reading; the bytes stay what is stored and
-    sent.
+    sent. ``template`` is the SHA-256 of its pattern's shape, ``template_miss`` that the cache did not know it.
     """
 
     id: str
@@ -59,6 +60,7 @@ class ValidObject:
     valid_from: datetime | None
     valid_until: datetime | None
     data: Mapping[str, Json]
+    template: bytes | None = field(default=None, compare=False)
     template_miss: bool = field(default=False, compare=False)
 
     @property
@@ -103,8 +105,8 @@ class StixValidator:
         semantics.require_known_properties(data, self._schemas.properties(kind))
         semantics.require(data, self._schemas)  # 6
         pattern = semantics.stix_pattern(data)
-        miss = pattern is not None and self._templates.check(pattern)  # 7
-        return _valid(data, kind, pattern, template_miss=miss)
+        shape = None if pattern is None else self._templates.shape(pattern)  # 7
+        return _valid(data, kind, pattern, shape)
 
 
 def require_depth(raw: bytes) -> None:
@@ -122,7 +124,7 @@ def require_depth(raw: bytes) -> None:
             depth -= 1
 
 
-def _valid(data: Mapping[str, Json], kind: str, pattern: str | None, *, template_miss: bool) -> ValidObject:
+def _valid(data: Mapping[str, Json], kind: str, pattern: str | None, shape: tuple[str, bool] | None) -> ValidObject:
     return ValidObject(
         id=str(data["id"]),
         type=kind,
@@ -136,5 +138,6 @@ def _valid(data: Mapping[str, Json], kind: str, pattern: str | None, *, template
         valid_from=semantics.moment(data, "valid_from") if kind == "indicator" else None,
         valid_until=semantics.moment(data, "valid_until") if kind == "indicator" else None,
         data=data,
-        template_miss=template_miss,
+        template=None if shape is None else sha256(shape[0].encode()).digest(),
+        template_miss=shape is not None and shape[1],
     )

@@ -11,7 +11,7 @@ import asyncio
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +27,11 @@ from hub.store import open_store
 from node import explain, receipts
 from port2port.checkpoint import SignedCheckpoint
 from port2port.clock import to_ms
+from port2port.database import sqlite_url
+from port2port.errors import BackpressureError
+from port2port.limits import QUOTA
+from port2port.patterns import TemplateCache
+from port2port.stix.validate import StixValidator
 from port2port.tlp import Tlp
 from port2port.v1 import (
     directory_pb2,
@@ -39,6 +44,7 @@ from port2port.v1 import (
 from port2port.wire import decode_envelope
 from tests.fakes.federation import Federation, refs_body, statement_of, stix_id_of
 from tests.fakes.feed import digest_in
+from tests.fakes.hub_core import running_core
 from tests.fakes.hub_home import HubHome, make_hub_home
 from tests.fakes.nodes import make_node
 from tests.fakes.publisher import batch_of
@@ -434,3 +440,32 @@ def test_the_comparison_would_notice_an_entry_that_the_reader_may_see(
     leaky.early, leaky.late, leaky.asked = made.early, made.late, made.asked
     other = world_of(home, leaky, "shown", tmp_path)
     assert other != base
+
+
+def test_how_far_a_reader_may_go_with_new_patterns_tells_nothing_of_hidden_ones(tmp_path: Path) -> None:
+    """The shared cache of pattern templates is warmed by hidden entries; the reader's quota must not show it."""
+
+    def shape(terms: int) -> str:
+        return "[" + " OR ".join(f"vessel:mmsi = '20512340{number}'" for number in range(terms)) + "]"
+
+    async def world(name: str, terms: int) -> list[tuple[str, str]]:
+        fed = Federation()
+        fed._validator = StixValidator(TemplateCache())  # a cache of this world alone
+        quota = replace(QUOTA, pattern_misses_per_minute=3)
+        async with running_core(fed, sqlite_url(tmp_path / name), quota=quota) as core:
+            await core.admit_all(fed.founding())
+            made = fed.indicator(AUTHOR, tlp=Tlp.AMBER, pattern=shape(terms))
+            await core.admit_all([fed.publish(AUTHOR, objects=[made], tlp=Tlp.AMBER)], AUTHOR)
+            told = []
+            for number in range(2, 7):
+                raw = fed.publish(READER, objects=[fed.indicator(READER, pattern=shape(number))])
+                try:
+                    (result,) = await core.intake.submit(READER, [raw])
+                    told.append((result.outcome.name, result.code))
+                except BackpressureError as error:
+                    told.append((error.code, str(error.delay_ms)))
+            return told
+
+    one, two = asyncio.run(world("one.db", 1)), asyncio.run(world("two.db", 2))
+    assert one == two
+    assert "QUOTA" in {code for code, _ in one}

@@ -43,10 +43,12 @@ def test_bytes_are_counted_by_the_day() -> None:
     assert delay_of(quotas) > 0
 
 
-def test_patterns_that_miss_the_cache_are_paid_for_afterwards() -> None:
+def test_new_shapes_of_patterns_are_paid_for_afterwards_by_each_member_for_itself() -> None:
     clock = FakeClock()
     quotas = Quotas(MemberQuota(pattern_misses_per_minute=60), clock)
-    quotas.charge_misses("beanr", 100)
+    shapes = [bytes([number]) for number in range(100)]
+    quotas.charge_templates("belgg", shapes)
+    quotas.charge_templates("beanr", shapes * 3)
     assert delay_of(quotas) > 0
     clock.advance(42)
     assert delay_of(quotas) == 0
