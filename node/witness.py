@@ -87,7 +87,7 @@ class WitnessWatch:
         self._clock = clock
         self._witnessed = size
         self._arrivals: list[tuple[int, float]] = []
-        self._lines: dict[int, set[str]] = {}
+        self._heard: dict[str, int] = {}
 
     def arrived(self, size: int) -> None:
         """The verified head has grown to ``size`` by new entries."""
@@ -97,15 +97,18 @@ class WitnessWatch:
     def heard(self, size: int, witnesses: Iterable[str], organisations: Mapping[str, str]) -> None:
         """Valid cosignatures of a checkpoint that fits our tree. ``organisations``: witness name to organisation.
 
-        Lines for one size are collected, wherever they come from; a larger size stands for all smaller ones.
+        Whoever co-signed a size has seen all smaller ones: witnesses need not meet at one size, which they would
+        rarely do while entries keep coming.
         """
-        if size <= self._witnessed:
-            return
-        self._lines.setdefault(size, set()).update(witnesses)
-        if cp.witnessed(self._lines[size], organisations):
-            self._witnessed = size
-            self._arrivals = [item for item in self._arrivals if item[0] > size]
-            self._lines = {at: names for at, names in self._lines.items() if at > size}
+        for name in witnesses:
+            self._heard[name] = max(size, self._heard.get(name, 0))
+        for reached in sorted({*self._heard.values()}, reverse=True):
+            if reached <= self._witnessed:
+                return
+            if cp.witnessed([name for name, most in self._heard.items() if most >= reached], organisations):
+                self._witnessed = reached
+                self._arrivals = [item for item in self._arrivals if item[0] > reached]
+                return
 
     def testimony(self) -> Testimony:
         """Witnessed up to which size, or unwitnessed since when."""

@@ -185,10 +185,15 @@ def judge(batch: Batch, state: InboxState, memory: Memory, validate: Callable[[b
 
 
 def cosigners(note: bytes, state: InboxState) -> tuple[tuple[tuple[int, frozenset[str]], ...], tuple[Alarm, ...]]:
-    """((size, witnesses who co-signed it),) of a note, and an alarm where a line of a known witness is false."""
+    """((size, witnesses who co-signed it),) of a note, and an alarm where a line of a known witness is false.
+
+    A note beyond our own tree says nothing of it yet: a hub with two histories could show us the other's witnesses.
+    """
     if not note or state.roster is None:
         return (), ()
     signed = SignedCheckpoint.parse(note)
+    if signed.checkpoint.size > state.size:
+        return (), ()
     try:
         found = cp.verify_cosignatures(signed, state.roster.witness_keys())
     except Port2PortError as error:

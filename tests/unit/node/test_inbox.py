@@ -341,6 +341,14 @@ def test_a_checkpoint_seen_ahead_is_remembered_and_convicts_when_its_size_is_rea
         asyncio.run(node.pull(feed))
 
 
+def test_witnesses_of_a_tree_beyond_ours_say_nothing_of_ours(node: TestNode, feed: FakeFeed) -> None:
+    asyncio.run(node.pull(feed))
+    other = feed.fork()
+    other.log(feed.fed.publish(C), feed.fed.publish(C))
+    assert asyncio.run(node.inbox.observe(other.cosign(B, C))) == ()
+    assert asyncio.run(node.inbox.observe(feed.cosign(B, C))) == ((3, frozenset({B, C})),)
+
+
 def test_a_false_cosignature_raises_an_alarm_and_delivery_goes_on(node: TestNode, feed: FakeFeed) -> None:
     asyncio.run(node.pull(feed))
     feed.log(feed.fed.publish(B))

@@ -112,3 +112,16 @@ def test_without_named_witnesses_there_is_no_alarm(feed: FakeFeed) -> None:
     feed.fed.clock.advance(600)
     assert watch.alarm({}) is None
     assert replace(watch.testimony(), since_s=None).size == 0
+
+
+def test_witnesses_need_not_meet_at_one_size(feed: FakeFeed) -> None:
+    watch = WitnessWatch(feed.fed.clock)
+    for size in (3, 5, 7, 9):
+        watch.arrived(size)
+    watch.heard(9, {A}, ORGANISATIONS)
+    watch.heard(5, {B}, ORGANISATIONS)
+    assert watch.testimony().size == 5
+    watch.heard(7, {C}, ORGANISATIONS)
+    assert (watch.testimony().size, watch.testimony().witnessed) == (7, False)
+    watch.heard(9, {B}, ORGANISATIONS)
+    assert watch.testimony().witnessed
