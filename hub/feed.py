@@ -46,7 +46,7 @@ _SERIALISED: Final = 64  # batches kept for the next follower
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FeedFilter:
-    """What a follower asked for besides control entries; empty means everything it may read."""
+    """What a follower asked for besides control entries and its own; empty means everything it may read."""
 
     kinds: frozenset[str] = frozenset()
     issuers: frozenset[str] = frozenset()
@@ -270,7 +270,7 @@ class Feed:
         return len(taken), raw
 
     def _gets(self, leaf: Leaf, member: str, wanted: FeedFilter, roster: Roster) -> bool:
-        if leaf.kind not in CONTROL_KINDS:
+        if leaf.kind not in CONTROL_KINDS and leaf.issuer != member:  # its own it must see to clear its outbox
             if wanted.kinds and leaf.kind not in wanted.kinds:
                 return False
             if wanted.issuers and leaf.issuer not in wanted.issuers:

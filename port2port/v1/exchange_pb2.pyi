@@ -156,7 +156,7 @@ Global___SubmitReply: _TypeAlias = SubmitReply  # noqa: Y015
 
 @_typing.final
 class FeedFilter(_message.Message):
-    """What a follower wants besides control entries, which always come. Empty lists mean no restriction."""
+    """What a follower wants besides control entries and its own, which always come. Empty lists mean no restriction."""
 
     DESCRIPTOR: _descriptor.Descriptor
 

@@ -128,15 +128,16 @@ def test_what_another_process_appends_is_found_by_looking(fed: Federation, url: 
     with_core(fed, url, story)
 
 
-def test_control_entries_ignore_filters(fed: Federation, url: str) -> None:
+def test_control_entries_and_own_entries_ignore_filters(fed: Federation, url: str) -> None:
     async def story(core: HubCore) -> None:
         await core.admit_all([note(fed)])
         await core.admit_all([note(fed, "belgg")], "belgg")
         await core.feed.catch_up()
         for wanted, expected in (
-            (FeedFilter(kinds=frozenset({"publish"})), [0, 1, 2]),
+            (FeedFilter(kinds=frozenset({"publish"})), [0, 1, 2, 3]),
             (FeedFilter(kinds=frozenset({"note"})), [0, 1, 2, 3, 4]),
-            (FeedFilter(issuers=frozenset({"belgg"})), [0, 1, 2, 4]),
+            (FeedFilter(issuers=frozenset({"belgg"})), [0, 1, 2, 3, 4]),
+            (FeedFilter(issuers=frozenset({"bebru"})), [0, 1, 2, 3]),
         ):
             raw = await anext(core.feed.follow("beanr", 0, wanted))
             batch = exchange_pb2.FeedBatch.FromString(raw)
