@@ -17,9 +17,9 @@ from typing import Final
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from node import tables
+from node import store, tables
 from node.alarms import Alarm, Code, clear_alarm, raise_alarm
-from port2port import canonical, keys, sharing
+from port2port import canonical, keys, sharing, statement
 from port2port import envelope as dsse
 from port2port.clock import from_ms, from_text, to_ms, to_text
 from port2port.errors import MalformedError, Port2PortError, VerificationError
@@ -27,7 +27,9 @@ from port2port.ids import is_member_id
 from port2port.keys import SigningKey
 from port2port.limits import KIB
 from port2port.roster import Roster
+from port2port.statement import Statement
 from port2port.verify import VerifiedEntry
+from port2port.wire import decode_envelope
 
 PAYLOAD_TYPE: Final = "application/vnd.port2port.receipt+json;v=1"
 STATES: Final = ("delivered", "seen", "retracted")
@@ -42,6 +44,12 @@ class ReceiptError(VerificationError):
     """A receipt that is not one, not signed by whom it names, or not about what it says."""
 
     code = "RECEIPT"
+
+
+class ReceiptAheadError(ReceiptError):
+    """Signed with a key that our copy of the log does not have yet: to be asked for again."""
+
+    code = "RECEIPT_AHEAD"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,13 +134,15 @@ def sign(receipt: Receipt, machine: SigningKey) -> SignedReceipt:
 
 
 def check(signed: SignedReceipt, roster: Roster) -> Receipt:
-    """The receipt, once a machine key of the member it names has signed it. Raises ReceiptError.
+    """The receipt, once a machine key of the member it names has signed it. Raises ReceiptError or ReceiptAheadError.
 
     A key revoked meanwhile still counts here: a receipt says what happened and gives no right.
     """
     receipt = parse(signed.receipt)
     key = roster.keys.get(signed.key_id)
-    if key is None or key.member != receipt.member or key.public.key_class != "machine":
+    if key is None:
+        raise ReceiptAheadError("signed with a key that is not in the roster", member=receipt.member)
+    if key.member != receipt.member or key.public.key_class != "machine":
         raise ReceiptError("not signed with a machine key of the member it names", member=receipt.member)
     try:
         keys.verify(key.public, dsse.pae(PAYLOAD_TYPE, signed.receipt), signed.sig)
@@ -141,11 +151,10 @@ def check(signed: SignedReceipt, roster: Roster) -> Receipt:
     return receipt
 
 
-def expected_readers(entry: VerifiedEntry, roster: Roster) -> frozenset[str]:
+def expected_readers(said: Statement, roster: Roster) -> frozenset[str]:
     """The other members who should get an entry, by the one rule that also the hub applies."""
-    audience = sharing.audience_of(entry.statement)
-    resolved = sharing.resolve_readers(audience, roster, entry.statement.purpose)
-    others = roster.members() - {entry.statement.issuer}
+    resolved = sharing.resolve_readers(sharing.audience_of(said), roster, said.purpose)
+    others = roster.members() - {said.issuer}
     return frozenset(member for member, decision in resolved if member in others and decision.allowed)
 
 
@@ -156,24 +165,47 @@ def expect(connection: Connection, entry: VerifiedEntry, roster: Roster, now_ms:
     """Remember who should get an own entry, from now on."""
     rows = [
         {"index": entry.index, "member": member, "digest": entry.digest, "expected_ms": now_ms}
-        for member in sorted(expected_readers(entry, roster))
+        for member in sorted(expected_readers(entry.statement, roster))
     ]
     if rows:
         connection.execute(sa.insert(_DELIVERY), rows)
 
 
-def take(connection: Connection, receipts: Iterable[Receipt], now_ms: int) -> int:
-    """Note checked receipts for own entries; the first of each state counts. How many were about own entries."""
+def take(connection: Connection, receipts: Iterable[Receipt], roster: Roster, now_ms: int) -> int:
+    """Note checked receipts for own entries; the first of each state counts. How many were about own entries.
+
+    Who joined, or was reinstated, after an entry was logged is not expected to acknowledge it, and counts once it has.
+    """
     known = 0
     for receipt in receipts:
-        column = _DELIVERY.c[f"{receipt.state}_ms"]
-        row = (_DELIVERY.c.index == receipt.index, _DELIVERY.c.member == receipt.member)
-        about = sa.update(_DELIVERY).where(*row, _DELIVERY.c.digest == receipt.digest)
-        found = connection.execute(about.values({column: sa.func.coalesce(column, receipt.at_ms)})).rowcount
+        found = _note(connection, receipt) or (_expect_late(connection, receipt, roster) and _note(connection, receipt))
         if found:
             clear_alarm(connection, Code.NOT_DELIVERED, _subject(receipt.index, receipt.member), now_ms)
         known += found
     return known
+
+
+def _note(connection: Connection, receipt: Receipt) -> bool:
+    column = _DELIVERY.c[f"{receipt.state}_ms"]
+    row = (_DELIVERY.c.index == receipt.index, _DELIVERY.c.member == receipt.member)
+    about = sa.update(_DELIVERY).where(*row, _DELIVERY.c.digest == receipt.digest)
+    return connection.execute(about.values({column: sa.func.coalesce(column, receipt.at_ms)})).rowcount > 0
+
+
+def _expect_late(connection: Connection, receipt: Receipt, roster: Roster) -> bool:
+    """Make room for a reader who was none when the entry was logged; False where it may not read it now either."""
+    entry = store.entry_at(connection, receipt.index)
+    if entry is None or not entry.own or entry.control or entry.digest != receipt.digest:
+        return False
+    key = (_DELIVERY.c.index == receipt.index, _DELIVERY.c.member == receipt.member)
+    if connection.scalar(sa.select(_DELIVERY.c.index).where(*key)) is not None:
+        return False
+    said = statement.decode(decode_envelope(entry.envelope).statement)
+    if receipt.member not in expected_readers(said, roster):
+        return False
+    row = {"index": entry.index, "member": receipt.member, "digest": entry.digest, "expected_ms": receipt.at_ms}
+    connection.execute(sa.insert(_DELIVERY), [row])
+    return True
 
 
 def raise_overdue(connection: Connection, now_ms: int) -> list[Alarm]:

@@ -26,7 +26,7 @@ from node import alarms, outbox, receipts, store
 from node.alarms import Alarm, Code
 from node.inbox import Inbox, InboxState
 from node.outbox import Queued
-from node.receipts import Receipt
+from node.receipts import Receipt, ReceiptAheadError, SignedReceipt
 from node.status import CONNECTED, CONNECTION, HEARTBEAT, TESTIMONY
 from node.store import NodeStore
 from node.trusted_time import TOLERANCE_MS, TrustedTime
@@ -46,6 +46,7 @@ from port2port.failpoints import reach
 from port2port.keys import SigningKey
 from port2port.limits import LIMITS
 from port2port.metrics import Metrics
+from port2port.roster import Roster
 
 logger = logging.getLogger(__name__)
 BATCH_ROWS: Final = 100
@@ -278,7 +279,8 @@ class Uplink:
     async def _exchange_receipts(self, hub: Hub) -> bool:
         """Whether there may be more at once."""
         parts, state = self._parts, self._parts.inbox.state
-        if state.roster is None:
+        roster = state.roster
+        if roster is None:
             return False
         limit = LIMITS.receipts_per_call
 
@@ -289,23 +291,34 @@ class Uplink:
         signed = await asyncio.to_thread(lambda: [receipts.sign(item, parts.machine) for item in mine])
         reach("node.before_receipt")
         theirs, cursor = await hub.receipts(signed, after)
-        checked = []
-        for item in theirs:
-            try:
-                checked.append(receipts.check(item, state.roster))
-            except Port2PortError as error:
-                parts.metrics.count("receipts_refused", reason=error.code)
-                logger.warning("receipt refused", extra={"code": error.code, "facts": error.facts})
+        checked = self._checked(theirs, roster)
         now_ms = to_ms(parts.clock.now())
 
         def note(connection: Connection) -> None:
             receipts.handed_in(connection, mine)
-            receipts.take(connection, checked, now_ms)
-            store.mark(connection, CURSOR, str(cursor), now_ms)
+            if checked is not None:
+                receipts.take(connection, checked, roster, now_ms)
+                store.mark(connection, CURSOR, str(cursor), now_ms)
             receipts.raise_overdue(connection, now_ms)
 
         await parts.store.write(note)
-        return len(mine) == limit or len(theirs) == limit
+        return len(mine) == limit or (len(theirs) == limit and checked is not None)
+
+    def _checked(self, theirs: Sequence[SignedReceipt], roster: Roster) -> list[Receipt] | None:
+        """Those that hold; None where one is about an entry or a key that the feed has yet to bring: all come again."""
+        checked, ahead = [], False
+        for item in theirs:
+            try:
+                checked.append(receipts.check(item, roster))
+            except ReceiptAheadError:
+                ahead = True
+            except Port2PortError as error:
+                self._parts.metrics.count("receipts_refused", reason=error.code)
+                logger.warning("receipt refused", extra={"code": error.code, "facts": error.facts})
+        if ahead or any(receipt.index >= self._parts.inbox.state.size for receipt in checked):
+            self._parts.metrics.count("receipts_ahead")
+            return None
+        return checked
 
     # --- testify -------------------------------------------------------------------------------------------------
 

@@ -15,7 +15,7 @@ from tests.fakes.stories import PORT_A, PORT_B, PORT_C
 if TYPE_CHECKING:
     from port2port.stage import Stage
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 CUT_WITHIN_S = 5.0
 
 

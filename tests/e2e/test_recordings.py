@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 CLONED = ("412331088", "416241500", "567000000", "412588888")
 SINGLE = ("209515000", "244020394", "372768000", "574574574", "600014098")
 BENELUX = "aishub_20120314_benelux_tagged.nmea"

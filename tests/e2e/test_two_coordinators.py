@@ -14,7 +14,7 @@ from tests.fakes.stories import PORT_A, PORT_B
 if TYPE_CHECKING:
     from port2port.stage import Stage
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
 
 def test_two_coordinators_found_a_federation_and_admit_ports_together(production: Stage) -> None:

@@ -36,6 +36,7 @@ class FakeHub:
     behind: bool = False
     submitted: list[bytes] = field(default_factory=list)
     receipts: list[SignedReceipt] = field(default_factory=list)
+    feed_held: set[str] = field(default_factory=set)
     recovered: list[RecoverPart] = field(default_factory=list)
     connections: int = 0
     changed: asyncio.Event = field(default_factory=asyncio.Event)
@@ -123,6 +124,9 @@ class FakeConnection:
     async def follow(self, cursor: int, checkpoint: bytes) -> AsyncIterator[Batch]:
         hub = self._hub
         while True:
+            if self._member in hub.feed_held:
+                await hub.changed.wait()
+                continue
             size = SignedCheckpoint.parse(checkpoint).checkpoint.size if checkpoint else 0
             if hub.behind or size > len(hub.feed.leaves):
                 raise LogBehindError("the log is behind what its members remember")

@@ -49,7 +49,7 @@ def states(desk: Desk, ident: str) -> dict[str, str]:
 
 def receive(desk: Desk, sent: Queued, state: str) -> None:
     receipt = Receipt(index=3, digest=sent.digest, member=A, state=state, at_ms=to_ms(desk.fed.clock.now()))
-    desk.node.store.write_now(lambda c: receipts.take(c, [receipt], receipt.at_ms))
+    desk.node.store.write_now(lambda c: receipts.take(c, [receipt], desk.roster, receipt.at_ms))
 
 
 def test_each_member_has_its_fate_and_the_excluded_ones_a_rule(desk: Desk, sent: Queued) -> None:

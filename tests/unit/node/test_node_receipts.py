@@ -57,7 +57,7 @@ def test_silence_of_an_entitled_member_is_an_alarm_after_fifteen_minutes(node: T
 
 def test_a_receipt_in_time_prevents_the_alarm_and_a_late_one_clears_it(node: TestNode) -> None:
     overdue(node, 900)
-    assert node.store.write_now(lambda c: receipts.take(c, [of(node)], 1)) == 1
+    assert node.store.write_now(lambda c: receipts.take(c, [of(node)], node.fed.roster, 1)) == 1
     assert node.store.read_now(alarms.standing) == []
     assert overdue(node, 9_000) == []
     (row,) = node.store.read_now(lambda c: receipts.deliveries(c, 3))
@@ -66,7 +66,7 @@ def test_a_receipt_in_time_prevents_the_alarm_and_a_late_one_clears_it(node: Tes
 
 def test_the_first_receipt_of_a_state_counts(node: TestNode) -> None:
     later = of(node, at_ms=of(node).at_ms + 5)
-    node.store.write_now(lambda c: receipts.take(c, [of(node), later, of(node, state="seen")], 1))
+    node.store.write_now(lambda c: receipts.take(c, [of(node), later, of(node, state="seen")], node.fed.roster, 1))
     (row,) = node.store.read_now(lambda c: receipts.deliveries(c, 3))
     assert (row.delivered_ms, row.seen_ms) == (of(node).at_ms, of(node).at_ms)
 
@@ -74,7 +74,7 @@ def test_the_first_receipt_of_a_state_counts(node: TestNode) -> None:
 @pytest.mark.parametrize("change", [{"digest": bytes(32)}, {"index": 4}, {"member": C}])
 def test_a_receipt_about_something_else_changes_nothing(node: TestNode, change: dict[str, object]) -> None:
     overdue(node, 900)
-    assert node.store.write_now(lambda c: receipts.take(c, [of(node, **change)], 1)) == 0
+    assert node.store.write_now(lambda c: receipts.take(c, [of(node, **change)], node.fed.roster, 1)) == 0
     assert [item.code for item in node.store.read_now(alarms.standing)] == [Code.NOT_DELIVERED]
 
 

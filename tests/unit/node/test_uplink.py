@@ -177,6 +177,40 @@ async def test_receipts_arrive_at_the_author(home: Path) -> None:
         assert standing(node) == set()
 
 
+def delivered_to(node: TestNode, index: int) -> set[str]:
+    rows = node.store.read_now(lambda c: receipts.deliveries(c, index))
+    return {row.member for row in rows if row.delivered_ms}
+
+
+@story
+async def test_receipts_that_come_before_our_own_leaf_are_asked_for_again(home: Path) -> None:
+    async with rig_in(home) as rig:
+        node = rig.start(A)
+        rig.start(B)
+        await rig.until(lambda: node.inbox.state.size == 3)
+        rig.hub.feed_held.add(A)
+        (made,) = queue(rig, A, 1)
+        await rig.until(lambda: rig.hub.receipts != [])
+        for _ in range(50):
+            rig.fed.clock.advance(0.2)
+            await asyncio.sleep(0.002)
+        assert states(rig, A, [made]) == {"accepted"}
+        rig.hub.feed_held.clear()
+        rig.hub.wake()
+        await rig.until(lambda: delivered_to(node, 3) == {B})
+
+
+@story
+async def test_whoever_joins_later_and_may_read_is_counted_once_it_has_received(home: Path) -> None:
+    async with rig_in(home) as rig:
+        node = rig.start(A)
+        (for_all,) = queue(rig, A, 1)
+        await rig.until(lambda: states(rig, A, [for_all]) == {"cleared"})
+        rig.hub.append(rig.fed.join("bebru"))
+        rig.start("bebru")
+        await rig.until(lambda: delivered_to(node, 3) == {"bebru"})
+
+
 @story
 async def test_an_entry_withheld_from_one_member_is_reported_after_fifteen_minutes(home: Path) -> None:
     async with rig_in(home) as rig:
