@@ -24,16 +24,17 @@ class Schemas:
     """
 
     def __init__(self) -> None:
-        self._compiled: dict[str, tuple[jsonschema_rs.Validator, frozenset[str]]] = {}
+        self._compiled: dict[str, tuple[jsonschema_rs.Validator, frozenset[str], tuple[str, ...]]] = {}
         self._registry: jsonschema_rs.Registry | None = None
 
     def violation(self, name: str, value: Mapping[str, object]) -> str | None:
         """Where and which rule of schema ``name`` the value breaks, without any of its content; None if
         none.
         """
-        validator, _ = self._load(name)
+        validator, _, required = self._load(name)
         if validator.is_valid(value):
-            return None
+            empty = next((key for key in required if value.get(key) == ""), None)
+            return None if empty is None else f"at /{empty}: minLength"  # stix2 takes an empty one for missing
         first = next(validator.iter_errors(value))
         place = "/".join(str(step)[:40] for step in first.instance_path)
         return f"at /{place[:200]}: {first.kind.name}"
@@ -42,7 +43,7 @@ class Schemas:
         """The properties that schema ``name`` names."""
         return self._load(name)[1]
 
-    def _load(self, name: str) -> tuple[jsonschema_rs.Validator, frozenset[str]]:
+    def _load(self, name: str) -> tuple[jsonschema_rs.Validator, frozenset[str], tuple[str, ...]]:
         known = self._compiled.get(name)
         if known is None:
             schema = read_schema(name)
@@ -53,7 +54,11 @@ class Schemas:
                 pattern_options=jsonschema_rs.RegexOptions(),
                 offline=True,
             )
-            known = self._compiled[name] = (validator, frozenset(schema["properties"]))
+            known = self._compiled[name] = (
+                validator,
+                frozenset(schema["properties"]),
+                tuple(schema.get("required", ())),
+            )
         return known
 
     def _common(self) -> jsonschema_rs.Registry:

@@ -375,3 +375,19 @@ def was_refused(raw):
     except ProfileError as error:
         return error.text != "the object could not be validated" or pytest.fail(repr(raw))
     return False
+
+
+def test_an_empty_required_text_is_missing_as_stix2_has_it():
+    relationship = {
+        "type": "relationship",
+        "spec_version": "2.1",
+        "id": f"relationship--{uuid.uuid4()}",
+        "created": "2026-11-22T00:00:00.000Z",
+        "modified": "2026-11-22T00:00:00.000Z",
+        "relationship_type": "",
+        "source_ref": f"indicator--{uuid.uuid4()}",
+        "target_ref": f"malware--{uuid.uuid4()}",
+    }
+    with pytest.raises(ProfileError, match="relationship_type"):
+        StixValidator(TemplateCache()).validate(canonical(relationship))
+    StixValidator(TemplateCache()).validate(canonical({**relationship, "relationship_type": "indicates"}))
