@@ -10,6 +10,7 @@ Ownership and history of objects, in log order, by (issuer, STIX id):
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime
@@ -22,13 +23,14 @@ from hub.audience import Audiences
 from hub.store import Head
 from hub.tables import ENTRY, OBJECT
 from hub.transparency import NO_ROSTER, Candidate, RosterAt, fold_roster, next_roster
-from port2port.errors import ConflictError, NotFoundError, PolicyError
+from port2port.errors import ConflictError, NotFoundError, PolicyError, Port2PortError
 from port2port.ids import FEDERATION_ISSUER
 from port2port.roster import Roster
 from port2port.sharing import Audience, Outlet, audience_of, member_reader, no_wider_than, permits
 from port2port.statement import Statement
 from port2port.verify import ROSTER_STEPS, STEPS, run
 
+logger = logging.getLogger(__name__)
 _AGAIN: Final = (*ROSTER_STEPS, STEPS[13])
 _NEEDS_REFS: Final = frozenset({"sighting", "retract", "suspend", "reaffirm"})
 _VERSIONS: Final = (
@@ -55,6 +57,12 @@ class WiderError(PolicyError):
     """It would reach somebody who may not read what it refers to, or is marked less strictly."""
 
     code = "WIDER_THAN_REFERENCE"
+
+
+class NotJudgedError(PolicyError):
+    """The hub failed over this envelope; its log says why."""
+
+    code = "NOT_JUDGED"
 
 
 class _Version(NamedTuple):
@@ -95,6 +103,16 @@ class IntakeJudge:
 
     def judge(self, candidate: Candidate, index: int, received_ms: int) -> None:
         """Raises RefusedError, ConflictError, NotFoundError or PolicyError; otherwise takes note of the entry."""
+        try:
+            self._judge(candidate, index, received_ms)
+        except Port2PortError:
+            raise
+        except Exception as error:
+            # Nothing here asks the database: what nobody foresaw is in the envelope, and refuses it and no other.
+            logger.exception("judgement failed unexpectedly", extra={"digest": candidate.work.digest.hex()})
+            raise NotJudgedError("the envelope could not be judged") from error
+
+    def _judge(self, candidate: Candidate, index: int, received_ms: int) -> None:
         said = candidate.work.said
         low, high = candidate.good_ms
         if said.is_control or candidate.version != self._at.version or not low <= received_ms <= high:

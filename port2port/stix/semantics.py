@@ -46,6 +46,11 @@ _TOGETHER: Final[Mapping[str, tuple[tuple[str, str], ...]]] = {
     "location": (("latitude", "longitude"), ("longitude", "latitude"), ("precision", "latitude")),
     "marking-definition": (("definition", "definition_type"), ("definition_type", "definition")),
 }
+# What decides about versions, authors and markings: an extension may not bring it to a type that lacks it, where no
+# schema checks its form (STIX 2.1 section 7.3: extension properties do not collide with those of the standard).
+_RESERVED: Final = frozenset(
+    {"created", "created_by_ref", "granular_markings", "modified", "object_marking_refs", "revoked", "labels"}
+)
 _IDENTIFIERS: Final[Mapping[tuple[str, str], Callable[[str], str]]] = {
     ("vessel", "imo"): identifiers.check_imo,
     ("vessel", "mmsi"): identifiers.check_mmsi,
@@ -74,6 +79,8 @@ def require_known_properties(data: Object, known: frozenset[str]) -> None:
     (7.3).
     """
     for name in data.keys() - known:
+        if name in _RESERVED:
+            raise ProfileError(f"{name} is not a property of this type, by extension neither")
         if not name.startswith("x_") and not _has_top_level_extension(data):
             raise ProfileError(f"property {name[:60]} is not one of this type")
 

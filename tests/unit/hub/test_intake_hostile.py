@@ -1,0 +1,90 @@
+"""Envelopes by members who mean harm: valid in every single step, and aimed at what comes after."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+
+from hub.intake import Outcome, Result
+from port2port import canonical
+from port2port.database import sqlite_url
+from port2port.stix.validate import ValidObject
+from port2port.tlp import Tlp
+from tests.fakes.federation import Federation
+from tests.fakes.hub_core import HubCore, running_core
+
+TOP_LEVEL = {f"extension-definition--{uuid.UUID(int=9, version=4)}": {"extension_type": "toplevel-property-extension"}}
+
+
+@pytest.fixture
+def fed() -> Federation:
+    return Federation()
+
+
+def with_core(fed: Federation, tmp_path: Path, story: Any, **more: Any) -> None:
+    async def go() -> None:
+        async with running_core(fed, sqlite_url(tmp_path / "hub.db"), **more) as core:
+            await core.admit_all([*fed.founding(), fed.group("seaports", "beanr", "north-sea-port")])
+            await core.feed.catch_up()
+            await story(core)
+
+    asyncio.run(asyncio.wait_for(go(), 60))
+
+
+async def one(core: HubCore, raw: bytes, member: str = "beanr") -> Result:
+    return (await core.intake.submit(member, [raw]))[0]
+
+
+def domain(modified: str) -> bytes:
+    """A cyber-observable that claims a version by way of an extension."""
+    ident = f"domain-name--{uuid.UUID(int=5, version=4)}"
+    made = {"type": "domain-name", "spec_version": "2.1", "id": ident, "value": "a.be", "extensions": TOP_LEVEL}
+    return orjson.dumps({**made, "modified": modified}, option=orjson.OPT_SORT_KEYS)
+
+
+def test_times_without_a_zone_do_not_stop_the_hub(fed: Federation, tmp_path: Path) -> None:
+    async def story(core: HubCore) -> None:
+        for modified in ("2026-01-01", "2026-01-02T00:00:00Z"):
+            raw = fed.publish("beanr", objects=[domain(modified)], tlp=None)
+            assert (await one(core, raw)).outcome is Outcome.REFUSED
+        assert (await one(core, fed.publish("beanr"))).outcome is Outcome.ACCEPTED
+
+    with_core(fed, tmp_path, story)
+
+
+class Lenient(Federation):
+    """A validator with a hole in it: it takes a version without a zone."""
+
+    def validate(self, raw: bytes) -> ValidObject:
+        data = orjson.loads(raw)
+        found = Federation.validate(
+            self, canonical.dumps({**data, "modified": f"{data['modified'][:10]}T00:00:00.000Z"})
+        )
+        return replace(found, data=data)
+
+
+def test_what_nobody_foresaw_in_the_last_judgement_refuses_that_envelope_alone(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The committer is shared by all members: it goes on, whatever a validator lets pass one day."""
+    fed = Lenient()
+
+    async def story(core: HubCore) -> None:
+        made = orjson.loads(fed.indicator("beanr"))
+        raws = [
+            fed.publish("beanr", objects=[canonical.dumps({**made, "modified": modified})])
+            for modified in ("2026-12-01", "2026-12-01T00:00:00+25:00")
+        ]
+        results = await core.intake.submit("beanr", raws)
+        other = await core.intake.submit("belgg", [fed.content("belgg", "note", tlp=Tlp.GREEN)])
+        assert [item.outcome for item in (*results, *other)] == [Outcome.ACCEPTED, Outcome.REFUSED, Outcome.ACCEPTED]
+        assert results[1].code == "NOT_JUDGED"
+        assert "judgement failed unexpectedly" in caplog.text
+
+    with_core(fed, tmp_path, story)
