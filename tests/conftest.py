@@ -6,8 +6,11 @@ new ones, ``P2P_FUZZ=1 make test``; what it finds becomes a named test.
 
 from __future__ import annotations
 
+import logging
 import os
+from collections.abc import Iterator
 
+import pytest
 from hypothesis import settings
 
 pytest_plugins = ["tests.fakes.postgres"]
@@ -15,3 +18,23 @@ pytest_plugins = ["tests.fakes.postgres"]
 settings.register_profile("same", derandomize=True)
 settings.register_profile("search", derandomize=False)
 settings.load_profile("search" if os.environ.get("P2P_FUZZ") == "1" else "same")
+
+
+@pytest.fixture(autouse=True)
+def _logging_as_before() -> Iterator[None]:
+    """A test that runs a whole command sets up logging for its process, which here is everybody's."""
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    yield
+    root.handlers[:] = handlers
+    root.setLevel(level)
+
+
+@pytest.fixture(autouse=True)
+def _logs_end_with_their_test() -> Iterator[None]:
+    """A command called in this process sends all logs to the stream of its own test, which is closed after it."""
+    root = logging.getLogger()
+    before, level = [*root.handlers], root.level
+    yield
+    root.handlers[:] = before
+    root.setLevel(level)

@@ -127,9 +127,14 @@ def test_any_invitation_is_read_or_refused(raw: bytes) -> None:
         invitation.parse(raw)
 
 
-@pytest.mark.parametrize("table", [NodeSettings, KeySettings, AlarmSettings, SourceSettings])
-def test_every_option_of_the_node_stands_in_the_documentation_with_its_meaning(table: type[settings.Settings]) -> None:
+@pytest.mark.parametrize(
+    ("table", "prefix"),
+    [(NodeSettings, ""), (KeySettings, "keys."), (AlarmSettings, "alarms."), (SourceSettings, "sources.")],
+)
+def test_every_option_of_the_node_stands_in_the_documentation_with_its_meaning(
+    table: type[settings.Settings], prefix: str
+) -> None:
     text = (Path(__file__).parents[3] / "docs" / "configuration.md").read_text().partition("## Node")[2]
     for name, field in table.model_fields.items():
-        assert f"| `{name}` |" in text
+        assert f"| `{prefix}{name}` |" in text
         assert str(field.description) in text

@@ -3,7 +3,6 @@ from __future__ import annotations
 import contextlib
 import json
 import random
-import time
 import uuid
 from datetime import UTC, datetime, timedelta
 
@@ -132,19 +131,17 @@ def test_deep_brackets_inside_a_string_are_no_depth():
         require_depth(b'{"a":"\\""' + b"[" * 40)
 
 
+@pytest.mark.timeout(10)
 @pytest.mark.parametrize("attack", [b'\\"' * 32_000, b'"' * 60_000, b"[]" * 32_000, b'{"' * 32_000])
 def test_counting_depth_takes_linear_time(attack):
-    begun = time.process_time()
     with contextlib.suppress(ProfileError):
         require_depth(attack + b"[" * 33)
-    assert time.process_time() - begun < 0.5
 
 
+@pytest.mark.timeout(10)
 def test_a_type_name_made_for_backtracking_costs_nothing():
-    begun = time.process_time()
     with pytest.raises(ProfileError):
         VALIDATOR.validate(changed(id="a" * 5_000 + "!"))
-    assert time.process_time() - begun < 0.5
 
 
 def test_different_fraction_digits_are_compared_as_times():
