@@ -17,7 +17,15 @@ from hub.store import Store
 from hub.tables import COSIGNATURE
 from hub.transparency.rosters import RosterAt
 from hub.transparency.tree import Tree, stored_root
-from port2port.checkpoint import CheckpointError, NoteSignature, SignedCheckpoint, verify_cosignatures, witnessed
+from port2port.checkpoint import COSIGNATURE as COSIGNATURE_TYPE
+from port2port.checkpoint import (
+    CheckpointError,
+    NoteSignature,
+    SignedCheckpoint,
+    VerifierKey,
+    verify_cosignatures,
+    witnessed,
+)
 from port2port.errors import NotFoundError, PolicyError
 from port2port.roster import Roster
 
@@ -76,12 +84,14 @@ class Cosigning:
             raise CheckpointError("not a checkpoint of this log")
         if not verify_cosignatures(given, {member: key}):
             raise WitnessError("the checkpoint does not carry this witness's line")
-        lines = [item for item in given.signatures if item.name == member and item.key_hash]
-        signed = await self._store.database.write(
-            lambda connection: self._keep(connection, given, member, lines, roster)
+        verifier = VerifierKey(name=member, algorithm=COSIGNATURE_TYPE, public=key)
+        verified = max((item for item in given.signatures if item.is_for(verifier)), key=lambda item: item.signature)
+        signed, fresh = await self._store.database.write(
+            lambda connection: self._keep(connection, given, member, verified, roster)
         )
-        self._newest = signed.note
-        self._changed()
+        if fresh:
+            self._newest = signed.note
+            self._changed()
         return signed
 
     async def latest(self) -> SignedCheckpoint:
@@ -89,19 +99,29 @@ class Cosigning:
         return await self._store.database.read(self._latest)
 
     def _keep(
-        self, connection: Connection, given: SignedCheckpoint, member: str, lines: list[NoteSignature], roster: Roster
-    ) -> SignedCheckpoint:
-        size = given.checkpoint.size
-        if stored_root(connection, size) != given.checkpoint.root:
+        self, connection: Connection, given: SignedCheckpoint, member: str, verified: NoteSignature, roster: Roster
+    ) -> tuple[SignedCheckpoint, bool]:
+        """The checkpoint with all its lines, and whether it is worth showing: not if a larger one is witnessed."""
+        size, root = given.checkpoint.size, given.checkpoint.root
+        if stored_root(connection, size) != root:
             raise NotFoundError("this log has no such checkpoint")
+        if self._is_past(connection, size, roster):
+            return self._tree.sign_at(size, root).with_signatures([verified]), False
         mine = sa.and_(COSIGNATURE.c.size == size, COSIGNATURE.c.witness == member)
         connection.execute(COSIGNATURE.delete().where(mine))
-        line = max(lines, key=lambda item: item.signature).line
-        connection.execute(COSIGNATURE.insert(), [{"size": size, "witness": member, "line": line}])
-        signed = self._with_lines(connection, size, given.checkpoint.root)
+        connection.execute(COSIGNATURE.insert(), [{"size": size, "witness": member, "line": verified.line}])
+        signed = self._with_lines(connection, size, root)
         if self._is_witnessed(signed, roster):
             connection.execute(COSIGNATURE.delete().where(COSIGNATURE.c.size < size))
-        return signed
+        return signed, True
+
+    def _is_past(self, connection: Connection, size: int, roster: Roster) -> bool:
+        """Whether a larger checkpoint is witnessed: all below it are forgotten, so it is the smallest there is."""
+        smallest = connection.execute(sa.select(sa.func.min(COSIGNATURE.c.size))).scalar()
+        if smallest is None or smallest <= size:
+            return False
+        root = stored_root(connection, smallest)
+        return root is not None and self._is_witnessed(self._with_lines(connection, smallest, root), roster)
 
     def _latest(self, connection: Connection) -> SignedCheckpoint:
         head = self._tree.head_in(connection)

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from hub.transparency import Cosigning, WitnessError
-from port2port.checkpoint import Checkpoint, SignedCheckpoint, cosign, sign, verify_cosignatures
+from port2port.checkpoint import Checkpoint, NoteSignature, SignedCheckpoint, cosign, sign, verify_cosignatures
 from port2port.database import sqlite_url
 from port2port.errors import NotFoundError
 from port2port.keys import SignatureError
@@ -120,3 +120,35 @@ def test_a_follower_at_the_end_is_told_of_new_cosignatures(tmp_path: Path) -> No
             assert SignedCheckpoint.parse(batch.checkpoint.encode()).checkpoint.size == 2
 
     asyncio.run(asyncio.wait_for(go(), 60))
+
+
+def test_only_the_line_that_was_verified_is_kept_and_shown(tmp_path: Path) -> None:
+    """A second line under the same name, of another key and of any length, would make the note too long to read."""
+
+    async def story(fed: Federation, core: HubCore, cosigning: Cosigning) -> None:
+        head = core.log.checkpoint()
+        own = SignedCheckpoint.parse(line(fed, head, "beanr"))
+        bogus = NoteSignature(name="beanr", key_hash=b"\xff" * 4, signature=b"\xff" * 11_000)
+        await cosigning.cosign("beanr", own.with_signatures([bogus]).note)
+        await cosigning.cosign("belgg", line(fed, head, "belgg"))
+        assert names(fed, cosigning.newest()) == ["beanr", "belgg"]
+        assert len(cosigning.newest()) < 1_000
+
+    with_witnesses(tmp_path, story)
+
+
+def test_a_witness_that_repeats_the_past_does_not_hide_what_is_witnessed(tmp_path: Path) -> None:
+    async def story(fed: Federation, core: HubCore, cosigning: Cosigning) -> None:
+        head = core.log.checkpoint()
+        for witness in ("beanr", "belgg"):
+            await cosigning.cosign(witness, line(fed, head, witness))
+        shown = cosigning.newest()
+        old = await cosigning.cosign("beanr", line(fed, core.log.checkpoint(1), "beanr", time=900))
+        assert old.checkpoint.size == 1
+        assert cosigning.newest() == shown
+        again = cosigning_of(core)
+        await again.load()
+        await again.cosign("beanr", line(fed, core.log.checkpoint(1), "beanr", time=901))
+        assert again.newest() == shown
+
+    with_witnesses(tmp_path, story)
