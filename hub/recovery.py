@@ -321,7 +321,6 @@ class Recovery:
             last_seq=self._log.last_seq,
             root_at=self._log.root_at,
             validate=_not_asked,
-            objects_required=False,
             keep_unknown=True,
         )
 

@@ -13,6 +13,7 @@ import pytest
 
 from hub.recovery import HeldEntry, Progress, Recovery, State, TamperedError, WaitingError
 from hub.store import audit_rows, open_store
+from port2port import wire
 from port2port.checkpoint import Checkpoint, log_key, sign
 from port2port.conflict import check_evidence
 from port2port.database import sqlite_url
@@ -189,7 +190,16 @@ def garbage(copy: Copy, at: int) -> Copy:
     return replace(copy, entries=entries)
 
 
-@pytest.mark.parametrize("tamper", [tampered_envelope, tampered_time, tampered_leaf, garbage])
+def stripped(copy: Copy, _at: int) -> Copy:
+    """The leaf covers the statement alone: without its objects an entry would still be the one logged."""
+    bare = [
+        replace(item, envelope=wire.encode_envelope(wire.decode_envelope(item.envelope).signed, ()))
+        for item in copy.entries
+    ]
+    return replace(copy, entries=bare)
+
+
+@pytest.mark.parametrize("tamper", [tampered_envelope, tampered_time, tampered_leaf, garbage, stripped])
 def test_a_tampered_copy_is_detected_named_and_does_no_harm(fed: Federation, tmp_path: Path, tamper: Any) -> None:
     async def go() -> None:
         loss = await lose_a_day(fed, tmp_path)
