@@ -54,6 +54,7 @@ class _Account:
     envelopes: Bucket
     size: Bucket
     machine_only: Bucket
+    rekeys: Bucket
     templates: Bucket
     sent_before: OrderedDict[bytes, None] = field(default_factory=OrderedDict)
 
@@ -80,6 +81,12 @@ class Quotas:
         _require(account.machine_only.delay_ms(now))
         account.machine_only.pay(1)
 
+    def charge_rekey(self, member: str) -> None:
+        """Charge a rekey, which everybody folds for ever. Raises QuotaError."""
+        account, now = self._account(member)
+        _require(account.rekeys.delay_ms(now))
+        account.rekeys.pay(1)
+
     def charge_templates(self, member: str, templates: Iterable[bytes]) -> None:
         """Charge, after the fact, the shapes of patterns that this member has not sent before.
 
@@ -103,6 +110,7 @@ class Quotas:
                 envelopes=_full(quota.burst_envelopes, quota.envelopes_per_minute / 60, now),
                 size=_full(quota.mib_per_day * MIB, quota.mib_per_day * MIB / _DAY_S, now),
                 machine_only=_full(quota.machine_only_per_hour, quota.machine_only_per_hour / 3_600, now),
+                rekeys=_full(quota.rekeys_per_day, quota.rekeys_per_day / _DAY_S, now),
                 templates=_full(quota.pattern_misses_per_minute, quota.pattern_misses_per_minute / 60, now),
             )
         return account, now

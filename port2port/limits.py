@@ -46,6 +46,7 @@ class MemberQuota:
     mib_per_day: int = 2_048
     machine_only_per_hour: int = 600  # statements that no officer signed
     pattern_misses_per_minute: int = 120
+    rekeys_per_day: int = 24  # each is a control entry that every node keeps and folds for ever
     open_submit_streams: int = 4
     open_follow_streams: int = 4
 

@@ -295,10 +295,13 @@ class Intake:
     def _charge(self, line: _Line, item: Checked) -> Result | None:
         if item.templates:
             self._quotas.charge_templates(line.member, item.templates)
-        if item.candidate is None or not item.machine_only or item.candidate.work.said.is_control:
+        if item.candidate is None:
             return item.result
         try:
-            self._quotas.charge_machine_only(line.member)
+            if item.candidate.work.said.kind == "rekey":
+                self._quotas.charge_rekey(line.member)
+            elif item.machine_only and not item.candidate.work.said.is_control:
+                self._quotas.charge_machine_only(line.member)
         except QuotaError as error:
             return of_error(error, item.candidate.work.digest)
         return None

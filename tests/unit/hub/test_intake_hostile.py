@@ -14,6 +14,7 @@ import pytest
 from hub.intake import Outcome, Result
 from port2port import canonical
 from port2port.database import sqlite_url
+from port2port.limits import MemberQuota
 from port2port.stix.validate import ValidObject
 from port2port.tlp import Tlp
 from tests.fakes.federation import Federation
@@ -88,3 +89,20 @@ def test_what_nobody_foresaw_in_the_last_judgement_refuses_that_envelope_alone(
         assert "judgement failed unexpectedly" in caplog.text
 
     with_core(fed, tmp_path, story)
+
+
+def test_a_member_cannot_fill_the_control_log_with_new_keys(fed: Federation, tmp_path: Path) -> None:
+    """Every node and every coordinator folds each rekey for ever: a thousand of them are an attack on all."""
+    quota = MemberQuota(rekeys_per_day=2)
+
+    async def story(core: HubCore) -> None:
+        results = [await one(core, fed.rekey("beanr", role=role)) for role in ("machine", "officer")]
+        assert [item.outcome for item in results] == [Outcome.ACCEPTED] * 2
+        again = fed.rekey("beanr")
+        late = await one(core, again)
+        assert (late.outcome, late.code) == (Outcome.RETRY, "QUOTA")
+        assert (await one(core, fed.rekey("belgg"), "belgg")).outcome is Outcome.ACCEPTED
+        fed.clock.advance(late.delay_ms / 1_000)
+        assert (await one(core, again)).outcome is Outcome.ACCEPTED
+
+    with_core(fed, tmp_path, story, quota=quota)
