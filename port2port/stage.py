@@ -90,11 +90,14 @@ class Stage:
         return self
 
     def __exit__(self, *_exc: object) -> None:
+        self.end()
+
+    def end(self) -> dict[str, int]:
+        """Ask every process to stop, all at once, and wait for each; their exit codes."""
         for item in self.running.values():
             if item.process.poll() is None:
                 item.process.send_signal(signal.SIGTERM)
-        for name in list(self.running)[::-1]:
-            self.stop(name)
+        return {name: self.stop(name) for name in list(self.running)[::-1]}
 
     # processes ---------------------------------------------------------------------------------------------------
 

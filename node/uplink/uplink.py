@@ -112,6 +112,7 @@ class Uplink:
             except* Port2PortError as group:
                 failed = first_error(group)
             if failed is not None:
+                _require_not_stopping()
                 await self._failed(failed)
                 await self._parts.clock.sleep(self._parts.dice.uniform(*PAUSE_S))
 
@@ -390,6 +391,14 @@ class Uplink:
             note = state.note if first == 0 else b""
             for part in await self._parts.store.read(partial(stretch, first=first, end=end, note=note)):
                 yield part
+
+
+def _require_not_stopping() -> None:
+    """A task group whose child fails at the very moment of our own cancellation raises the failure alone, and the
+    cancellation would be forgotten (python/cpython#116720). Raises CancelledError."""
+    task = asyncio.current_task()
+    if task is not None and task.cancelling():
+        raise asyncio.CancelledError
 
 
 def _require_same(said: Description, state: InboxState) -> None:

@@ -76,3 +76,4 @@ def test_shared_numbers_in_recordings_reach_the_second_port_as_indicators(stage:
     patterns = [row["pattern"] for row in held if row["issuer"] == PORT_A.member]
     assert sorted(re.search(r"\d{9}", pattern).group() for pattern in patterns) == sorted(CLONED)  # type: ignore[union-attr]  # each has one
     assert {row["handling"] for row in held} == {"call_first"}
+    assert not clones(stage).keys() & {*SINGLE}  # and by now the last line has been looked at

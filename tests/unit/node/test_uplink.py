@@ -183,6 +183,18 @@ def delivered_to(node: TestNode, index: int) -> set[str]:
 
 
 @story
+async def test_a_node_told_to_stop_stops_even_where_the_hub_goes_away_at_that_moment(home: Path) -> None:
+    async with rig_in(home) as rig:
+        node = rig.start(A)
+        await rig.until(lambda: node.inbox.state.size == 3)
+        rig.hub.behind = True
+        rig.hub.wake()
+        rig.tasks[A].cancel()
+        await rig.until(rig.tasks[A].done)
+        assert rig.tasks[A].cancelled()
+
+
+@story
 async def test_receipts_that_come_before_our_own_leaf_are_asked_for_again(home: Path) -> None:
     async with rig_in(home) as rig:
         node = rig.start(A)
