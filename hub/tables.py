@@ -113,7 +113,7 @@ class Visibility(HubRow, table=True):
 
 
 class ObjectRef(HubRow, table=True):
-    """Each version of a STIX object, and each retraction, by the entry that brought it."""
+    """The newest versions of a STIX object, one for each audience, and its retraction, by the entry that brought it."""
 
     __tablename__ = "object_ref"
 

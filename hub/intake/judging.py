@@ -6,11 +6,16 @@ Ownership and history of objects, in log order, by (issuer, STIX id):
 3. a retraction needs an object to retract;
 4. a reference is to an object that the issuer of the reference may read. A hidden one and none at all answer alike;
 5. a reference to another's object is marked at least as strictly, for at most its audience.
+
+Of each object the newest version for each audience is enough for all of this, and of the newest
+``AUDIENCES_REMEMBERED`` audiences only: what was superseded is dropped when it is next looked at, since nobody may
+make the lock that all share expensive by publishing one object ten thousand times.
 """
 
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime
@@ -34,11 +39,18 @@ logger = logging.getLogger(__name__)
 _AGAIN: Final = (*ROSTER_STEPS, STEPS[13])
 _NEEDS_REFS: Final = frozenset({"sighting", "retract", "suspend", "reaffirm"})
 _VERSIONS: Final = (
-    sa.select(OBJECT.c.issuer, OBJECT.c.stix_id, OBJECT.c.modified, OBJECT.c.revoked, ENTRY.c.visibility)
+    sa.select(
+        *(OBJECT.c.issuer, OBJECT.c.stix_id, OBJECT.c.index, OBJECT.c.modified, OBJECT.c.revoked, ENTRY.c.visibility)
+    )
     .join(ENTRY, ENTRY.c.index == OBJECT.c.index)
     .where(OBJECT.c.stix_id.in_(sa.bindparam("ids", expanding=True)))
     .order_by(OBJECT.c.index)
 )
+
+_FORGET: Final = OBJECT.delete().where(
+    OBJECT.c.issuer == sa.bindparam("of"), OBJECT.c.stix_id == sa.bindparam("id"), OBJECT.c.index == sa.bindparam("at")
+)
+AUDIENCES_REMEMBERED: Final = 32
 
 
 class RevokedError(ConflictError):
@@ -75,6 +87,17 @@ class _Version(NamedTuple):
     @property
     def audience(self) -> Audience:
         return self.source if isinstance(self.source, Audience) else audience_of(self.source)
+
+
+class _Stored(NamedTuple):
+    """A row of the object index with the visibility class of its entry, as ``_VERSIONS`` selects them."""
+
+    issuer: str
+    stix_id: str
+    place: int
+    modified: str | None
+    revoked: bool
+    visibility: int
 
 
 class IntakeJudge:
@@ -131,9 +154,12 @@ class IntakeJudge:
         self._stamp = stamp
 
     def _load(self, connection: Connection, ids: Iterable[str]) -> None:
-        rows = connection.execute(_VERSIONS, {"ids": list(ids)}).all()
-        self._audiences.load(connection, (row.visibility for row in rows))
-        for row in rows:
+        rows = [_Stored(*row) for row in connection.execute(_VERSIONS, {"ids": list(ids)})]
+        kept, superseded = _newest_of_each_audience(rows)
+        if superseded:
+            connection.execute(_FORGET, superseded)
+        self._audiences.load(connection, (row.visibility for row in kept))
+        for row in kept:
             version = _Version(row.modified, bool(row.revoked), self._audiences.audience(row.visibility))
             self._objects.setdefault((row.issuer, row.stix_id), []).append(version)
 
@@ -191,6 +217,26 @@ class IntakeJudge:
             if version.modified is not None and _reads(said.issuer, version.audience, roster):
                 return version.audience
         raise NotFoundError("there is no such object")
+
+
+def _newest_of_each_audience(rows: Sequence[_Stored]) -> tuple[list[_Stored], list[dict[str, object]]]:
+    """Of ``rows`` in log order, those that still count, in that order, and the names of the others.
+
+    A retraction (no ``modified``) always counts: nothing follows it.
+    """
+    newest: set[tuple[object, ...]] = set()
+    audiences: Counter[tuple[str, str]] = Counter()
+    kept, superseded = [], []
+    for row in reversed(rows):
+        name = (row.issuer, row.stix_id)
+        known = (*name, row.visibility, row.modified is None)
+        if known in newest or audiences[name] >= AUDIENCES_REMEMBERED:
+            superseded.append({"of": row.issuer, "id": row.stix_id, "at": row.place})
+            continue
+        newest.add(known)
+        audiences[name] += 1
+        kept.append(row)
+    return kept[::-1], superseded
 
 
 def _reads(issuer: str, audience: Audience, roster: Roster) -> bool:

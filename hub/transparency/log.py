@@ -29,6 +29,7 @@ from hub.transparency.tree import Tree, logged
 from port2port import merkle
 from port2port.checkpoint import Checkpoint, sign
 from port2port.clock import Clock, to_ms
+from port2port.database import StorageError
 from port2port.errors import ConflictError, InvariantError, Port2PortError
 from port2port.failpoints import reach
 from port2port.keys import SigningKey
@@ -147,6 +148,10 @@ class Log(Tree):
             if judge is not None:
                 judge.judge(item, at.index, at.received_ms)
         except Port2PortError as error:
+            cause = error.__cause__ if isinstance(error, RefusedError) else error
+            if isinstance(cause, StorageError):
+                # Not this envelope's fault: what follows it must not be logged before it either.
+                raise cause from error
             if error.fatal:
                 raise
             return Refused(error=error)

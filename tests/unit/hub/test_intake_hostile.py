@@ -4,19 +4,26 @@ from __future__ import annotations
 
 import asyncio
 import uuid
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import orjson
 import pytest
+import sqlalchemy as sa
 
 from hub.intake import Outcome, Result
+from hub.intake.judging import AUDIENCES_REMEMBERED
+from hub.store import Head
+from hub.tables import OBJECT
+from hub.transparency import Candidate
 from port2port import canonical
-from port2port.database import sqlite_url
+from port2port.database import StorageError, sqlite_url
 from port2port.limits import MemberQuota
 from port2port.stix.validate import ValidObject
 from port2port.tlp import Tlp
+from port2port.verify import STEPS, RefusedError
 from tests.fakes.federation import Federation
 from tests.fakes.hub_core import HubCore, running_core
 
@@ -106,3 +113,61 @@ def test_a_member_cannot_fill_the_control_log_with_new_keys(fed: Federation, tmp
         assert (await one(core, again)).outcome is Outcome.ACCEPTED
 
     with_core(fed, tmp_path, story, quota=quota)
+
+
+def test_what_is_remembered_of_an_object_is_bounded_by_audiences_and_not_by_versions(
+    fed: Federation, tmp_path: Path
+) -> None:
+    """Every version and every reference is judged under the lock that all members share."""
+    ident = uuid.uuid4()
+
+    def version(number: int, **more: Any) -> bytes:
+        made = fed.indicator("beanr", ident=ident, modified=number, tlp=more.get("tlp", Tlp.GREEN))
+        return fed.publish("beanr", objects=[made], **more)
+
+    async def story(core: HubCore) -> None:
+        def remembered() -> int:
+            query = sa.select(sa.func.count()).select_from(OBJECT)
+            return core.store.database.read_now(lambda connection: connection.execute(query).scalar_one())
+
+        results = await core.intake.submit("beanr", [version(number) for number in range(1, 81)])
+        assert {item.outcome for item in results} == {Outcome.ACCEPTED}
+        assert (await one(core, version(80))).code == "OLD_VERSION"
+        assert await asyncio.to_thread(remembered) == 1
+        audiences = [{"groups": ("seaports",), "realm": f"exercise:e{number}"} for number in range(50)]
+        await core.admit_all([version(100 + at, tlp=Tlp.AMBER, **more) for at, more in enumerate(audiences)])
+        assert (await one(core, version(100))).code == "OLD_VERSION"
+        assert await asyncio.to_thread(remembered) == AUDIENCES_REMEMBERED
+        assert (await one(core, fed.retract("beanr", [f"indicator--{ident}"]))).outcome is Outcome.ACCEPTED
+        assert [(await one(core, version(number))).code for number in (300, 301)] == ["REVOKED"] * 2
+
+    with_core(fed, tmp_path, story)
+
+
+class AwayJudge:
+    """Asks a database that does not answer."""
+
+    def begin(self, connection: object, head: Head, group: Sequence[Candidate]) -> None:
+        pass
+
+    def judge(self, candidate: Candidate, index: int, received_ms: int) -> None:
+        cause = StorageError("the database did not answer")
+        raise RefusedError(cause.text, step=STEPS[13], cause=cause) from cause
+
+    def end(self, stamp: tuple[int, bytes]) -> None:
+        pass
+
+
+def test_a_database_that_fails_while_the_group_is_judged_refuses_nobody(fed: Federation, tmp_path: Path) -> None:
+    """Else the next envelope of the same key would be logged first, and shut this one out for ever."""
+
+    async def story(core: HubCore) -> None:
+        raw = fed.content("beanr", "note", tlp=Tlp.GREEN)
+        candidate = core.checker.check(raw, "beanr", core.feed.at).candidate
+        assert candidate is not None
+        with pytest.raises(StorageError):
+            await asyncio.to_thread(core.log.append, [candidate], AwayJudge())
+        assert core.log.head().next == 3
+        assert (await one(core, raw)).outcome is Outcome.ACCEPTED
+
+    with_core(fed, tmp_path, story)
