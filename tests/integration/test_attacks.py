@@ -234,6 +234,7 @@ def _prefix_proof(node: TestNode, first: int) -> PrefixProof:
     return node.store.read_now(action)
 
 
+@pytest.mark.slow
 def test_one_of_three_witnesses_off_for_a_day_alarms_nobody(tmp_path: Path) -> None:
     async def story() -> None:
         async with stage_in(tmp_path) as stage:

@@ -84,6 +84,7 @@ def test_there_are_forty_golden_rows_with_distinct_names():
     assert len({row["name"] for row in GOLDEN["rows"]}) == 40
 
 
+@pytest.mark.slow
 def test_an_independent_oracle_agrees_on_100_000_random_cases():
     rng, roster = random.Random(20261122), a_roster()
     allowed = 0
