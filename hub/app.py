@@ -88,6 +88,7 @@ class Hub:
             roster=self._at,
             recovered=self._wake,
         )
+        self.quotas = Quotas(base.quota, clock)
         self.intake = self._intake()
         self.enrolment = Enrolment(
             database=store.database,
@@ -118,7 +119,7 @@ class Hub:
                 clock=base.clock,
             ),
             judge=IntakeJudge(self._audiences),
-            quotas=Quotas(base.quota, base.clock),
+            quotas=self.quotas,
             clock=base.clock,
             gate=self.recovery.gate,
             committed=self._wake,
@@ -162,6 +163,7 @@ class Hub:
             federation=base.settings.federation,
             members=self.members,
             streams=self.streams,
+            quotas=self.quotas,
             clock=base.clock,
             metrics=self.metrics,
         )
@@ -174,6 +176,7 @@ class Hub:
             log=self.log,
             cosigning=self.cosigning,
             receipts=self.receipts,
+            quotas=self.quotas,
             recovery=self.recovery,
             enrolment=self.enrolment,
             ca=base.keyring.ca,

@@ -55,6 +55,8 @@ class _Account:
     size: Bucket
     machine_only: Bucket
     rekeys: Bucket
+    calls: Bucket
+    receipts: Bucket
     templates: Bucket
     sent_before: OrderedDict[bytes, None] = field(default_factory=OrderedDict)
 
@@ -80,6 +82,18 @@ class Quotas:
         account, now = self._account(member)
         _require(account.machine_only.delay_ms(now))
         account.machine_only.pay(1)
+
+    def charge_call(self, member: str) -> None:
+        """Charge an rpc, before anything is done for it. Raises QuotaError."""
+        account, now = self._account(member)
+        _require(account.calls.delay_ms(now))
+        account.calls.pay(1)
+
+    def charge_receipts(self, member: str, receipts: int) -> None:
+        """Charge receipts that are handed in. Raises QuotaError, charging nothing, while the account is empty."""
+        account, now = self._account(member)
+        _require(account.receipts.delay_ms(now))
+        account.receipts.pay(receipts)
 
     def charge_rekey(self, member: str) -> None:
         """Charge a rekey, which everybody folds for ever. Raises QuotaError."""
@@ -111,6 +125,8 @@ class Quotas:
                 size=_full(quota.mib_per_day * MIB, quota.mib_per_day * MIB / _DAY_S, now),
                 machine_only=_full(quota.machine_only_per_hour, quota.machine_only_per_hour / 3_600, now),
                 rekeys=_full(quota.rekeys_per_day, quota.rekeys_per_day / _DAY_S, now),
+                calls=_full(quota.calls_per_minute, quota.calls_per_minute / 60, now),
+                receipts=_full(quota.receipts_per_minute, quota.receipts_per_minute / 60, now),
                 templates=_full(quota.pattern_misses_per_minute, quota.pattern_misses_per_minute / 60, now),
             )
         return account, now

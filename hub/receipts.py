@@ -8,6 +8,7 @@ others'.
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -96,7 +97,8 @@ class Receipts:
         if roster is None or not roster.is_member(member):
             raise NotMemberError("not a current member")
         if mine:
-            said = [self._verified(member, item, roster) for item in mine]
+            # A thousand signatures take longer than the event loop may be kept from everybody else.
+            said = await asyncio.to_thread(lambda: [self._verified(member, item, roster) for item in mine])
             await self._store.database.write(
                 lambda connection: self._keep(connection, list(zip(said, mine, strict=True)), roster)
             )

@@ -8,6 +8,7 @@ from typing import Final, cast
 
 from hub.feed import Feed, FeedFilter
 from hub.members import Peer
+from hub.quota import Quotas
 from hub.receipts import Receipts, SignedReceipt
 from hub.recovery import Recovery
 from hub.rpc.errors import RequestError
@@ -22,10 +23,11 @@ NAME_CHARS: Final = 100
 class Exchange:
     """Follow, Fetch and Receipts."""
 
-    def __init__(self, *, feed: Feed, receipts: Receipts, recovery: Recovery) -> None:
+    def __init__(self, *, feed: Feed, receipts: Receipts, recovery: Recovery, quotas: Quotas) -> None:
         self._feed = feed
         self._receipts = receipts
         self._recovery = recovery
+        self._quotas = quotas
 
     async def follow(self, peer: Peer, request: exchange_pb2.FollowRequest, write: Write) -> None:
         """Batches from the cursor on until the caller goes. ``write`` waits for a slow reader."""
@@ -43,9 +45,10 @@ class Exchange:
         return exchange_pb2.FetchReply(entry=found)
 
     async def receipts(self, peer: Peer, request: exchange_pb2.ReceiptsRequest) -> exchange_pb2.ReceiptsReply:
-        """Take this member's, give those for its own entries. Raises what ``hub.receipts`` raises."""
+        """Take this member's, give those for its own entries. Raises QuotaError and what ``hub.receipts`` raises."""
         if request.after > SIZE_MAX:
             raise RequestError("the cursor is not one of ours")
+        self._quotas.charge_receipts(peer.member, len(request.mine))
         mine = [SignedReceipt(receipt=item.receipt, key_id=item.keyid.hex(), sig=item.sig) for item in request.mine]
         theirs, cursor = await self._receipts.exchange(peer.member, mine, request.after)
         reply = exchange_pb2.ReceiptsReply(cursor=cursor)

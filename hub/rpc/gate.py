@@ -1,4 +1,4 @@
-"""Every rpc goes through here: TLS version, caller, membership, parsing, and errors turned into answers.
+"""Every rpc goes through here: TLS version, caller, membership, quota, parsing, and errors turned into answers.
 
 Handlers are wrapped rather than intercepted, because an interceptor of grpc.aio is given no context.
 Requests and replies are raw bytes to grpc, so that bytes which are no message get our coded answer instead of the
@@ -20,6 +20,7 @@ from google.protobuf.message import DecodeError, Message
 from grpc.aio import ServicerContext
 
 from hub.members import Members, Peer
+from hub.quota import Quotas
 from hub.revocation import OpenStream, Streams
 from hub.rpc.errors import RequestError, code_of, refuse
 from hub.rpc.peers import peer_of, require_tls13
@@ -62,17 +63,28 @@ def parse(kind: type[M], raw: bytes) -> M:
 class Gate:
     """Wraps handlers of one federation's hub."""
 
-    def __init__(self, *, federation: str, members: Members, streams: Streams, clock: Clock, metrics: Metrics) -> None:
+    def __init__(
+        self,
+        *,
+        federation: str,
+        members: Members,
+        streams: Streams,
+        quotas: Quotas,
+        clock: Clock,
+        metrics: Metrics,
+    ) -> None:
         self._federation = federation
         self._members = members
         self._streams = streams
+        self._quotas = quotas
         self._clock = clock
         self._metrics = metrics
 
     def peer(self, context: Context, door: Door = Door.MEMBER) -> Peer:
-        """The caller, admitted. Raises TlsVersionError or NotMemberError."""
+        """The caller, admitted. Raises TlsVersionError, NotMemberError or QuotaError."""
         peer = peer_of(context.auth_context(), federation=self._federation, now=self._clock.now())
         self._standing(door)(peer)
+        self._quotas.charge_call(peer.member)
         return peer
 
     def _standing(self, door: Door) -> Callable[[Peer], object]:

@@ -12,6 +12,7 @@ from hub.ca import CertificateAuthority
 from hub.enrolment import Enrolment
 from hub.feed import Feed
 from hub.intake import Intake
+from hub.quota import Quotas
 from hub.receipts import Receipts
 from hub.recovery import Recovery
 from hub.rpc import health as health_service
@@ -51,6 +52,7 @@ class Parts:
     log: Log
     cosigning: Cosigning
     receipts: Receipts
+    quotas: Quotas
     recovery: Recovery
     enrolment: Enrolment
     ca: CertificateAuthority
@@ -77,7 +79,7 @@ def enrolment(gate: Gate, parts: Parts) -> list[grpc.GenericRpcHandler]:
 
 
 def _exchange(gate: Gate, parts: Parts) -> grpc.GenericRpcHandler:
-    exchange = Exchange(feed=parts.feed, receipts=parts.receipts, recovery=parts.recovery)
+    exchange = Exchange(feed=parts.feed, receipts=parts.receipts, recovery=parts.recovery, quotas=parts.quotas)
     submission = Submission(intake=parts.intake, key=parts.hub_key, metrics=parts.metrics)
     handlers = {
         "Submit": gate.bidirectional(SUBMIT, submission.submit, limit=parts.quota.open_submit_streams),

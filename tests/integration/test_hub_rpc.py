@@ -11,6 +11,7 @@ import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from hub.members import Members
+from hub.quota import Quotas
 from hub.revocation import Streams
 from hub.rpc.gate import Gate, generic
 from hub.rpc.server import OwnCertificate, Servers
@@ -271,7 +272,12 @@ def test_what_nobody_foresaw_tells_the_peer_an_id_and_nothing_of_its_cause(live,
     clock = SystemClock()
     members = Members()
     gate = Gate(
-        federation="p2p.test", members=members, streams=Streams(members), clock=clock, metrics=Metrics("p2p_test")
+        federation="p2p.test",
+        members=members,
+        streams=Streams(members),
+        quotas=Quotas(QUOTA, clock),
+        clock=clock,
+        metrics=Metrics("p2p_test"),
     )
 
     async def boom(_request: directory_pb2.DescribeRequest) -> directory_pb2.DescribeReply:

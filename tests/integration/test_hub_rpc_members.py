@@ -10,6 +10,7 @@ import pytest
 from hub.enrolment import ENROL_TAG, RENEW_TAG, deny, invite
 from hub.tables import TLS_CERTIFICATE
 from port2port.clock import SystemClock, to_ms
+from port2port.limits import MemberQuota
 from port2port.tls import key_to_pem, make_csr, make_key, read_csr
 from port2port.v1 import (
     enrolment_pb2,
@@ -201,5 +202,25 @@ def test_a_rekey_keeps_the_connection(tmp_path, live):
             assert result.outcome == ACCEPTED
             (result,) = await submit(channel, fed.publish("beanr"))
             assert result.outcome == ACCEPTED
+
+    run(story())
+
+
+def test_a_member_that_calls_without_end_is_told_to_wait_and_the_others_are_served(tmp_path, live):
+    quota = MemberQuota(calls_per_minute=5, receipts_per_minute=2)
+
+    async def story() -> None:
+        async with live_hub(tmp_path, live, quota=quota) as hub:
+            async with hub.channel("beanr") as channel:
+                for _ in range(5):
+                    await describe(channel)
+                answer = await refused(describe(channel))
+                assert (answer.status, answer.code) == ("RESOURCE_EXHAUSTED", "QUOTA")
+                assert 0 < int(answer.retry_ms or 0) <= 12_000
+            async with hub.channel("belgg") as channel:
+                stub = exchange_pb2_grpc.ExchangeStub(channel)
+                many = exchange_pb2.ReceiptsRequest(mine=[exchange_pb2.SignedReceipt()] * 100)
+                answers = [await refused(stub.Receipts(many, timeout=DEADLINE_S)) for _ in range(2)]
+                assert [item.code for item in answers] == ["NOT_CANONICAL", "QUOTA"]
 
     run(story())
