@@ -12,6 +12,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterable
 from dataclasses import dataclass
+from hashlib import sha256
 from typing import Final
 
 import orjson
@@ -140,10 +141,11 @@ class Classes:
         return self._ids.get(key) or self._look_up(connection, key)
 
     def _look_up(self, connection: Connection, key: str) -> int:
-        found = connection.execute(sa.select(VISIBILITY.c.id).where(VISIBILITY.c.key == key)).scalar()
+        digest = sha256(key.encode()).digest()
+        found = connection.execute(sa.select(VISIBILITY.c.id).where(VISIBILITY.c.digest == digest)).scalar()
         if found is None:
             self._last = self._last or connection.execute(sa.select(sa.func.max(VISIBILITY.c.id))).scalar() or 0
             self._last = found = self._last + 1
-            connection.execute(VISIBILITY.insert(), [{"id": found, "key": key}])
+            connection.execute(VISIBILITY.insert(), [{"id": found, "digest": digest, "key": key}])
         self._ids[key] = found
         return int(found)

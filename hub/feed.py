@@ -30,6 +30,7 @@ from hub.tables import BODY, ENTRY, LEAF
 from hub.transparency import NO_ROSTER, Log, RosterAt, fold_roster
 from port2port.database import StorageError
 from port2port.errors import InvariantError, LogBehindError, NotFoundError, NotMemberError
+from port2port.ids import is_statement_id
 from port2port.limits import LIMITS, MIB
 from port2port.roster import Roster
 from port2port.statement import CONTROL_KINDS
@@ -192,10 +193,14 @@ class Feed:
     async def fetch(self, member: str, statement_id: str) -> Entry:
         """The entry of a statement. Raises NotFoundError for what is not there and what the member may not read."""
         roster = self._require_member(member)
+        if not is_statement_id(statement_id):
+            raise NotFoundError("there is no such entry")
         leaves = await self._store.database.read(lambda connection: self._read_named(connection, statement_id))
         for leaf in leaves:
-            if leaf.envelope is not None and self._audiences.visible(leaf.visibility, member, roster):
-                return Entry(index=leaf.index, received_ms=leaf.received_ms, envelope=leaf.envelope)
+            # Its body is read only now: the size of a hidden one must not tell in the time that the answer takes.
+            if self._audiences.visible(leaf.visibility, member, roster):
+                bodies = await self._bodies([leaf])
+                return Entry(index=leaf.index, received_ms=leaf.received_ms, envelope=bodies[leaf.index])
         raise NotFoundError("there is no such entry")
 
     # --- the tailer -----------------------------------------------------------------------------------------------
@@ -337,7 +342,7 @@ _WITHOUT_BODIES: Final = (
 )
 _WITH_BODIES: Final = sa.select(*_FIELDS, BODY.c.envelope).select_from(_JOINED).where(_RANGE).order_by(LEAF.c.index)
 _NAMED: Final = (
-    sa.select(*_FIELDS, BODY.c.envelope)
+    sa.select(*_FIELDS, sa.func.length(BODY.c.envelope))
     .select_from(_JOINED)
     .where(ENTRY.c.statement_id == sa.bindparam("id"))
     .order_by(LEAF.c.index)

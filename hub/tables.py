@@ -109,7 +109,8 @@ class Visibility(HubRow, table=True):
     __tablename__ = "visibility"
 
     id: int = Field(sa_column=_number(primary_key=True))
-    key: str = Field(unique=True, description="canonical JSON of the audience")
+    digest: bytes = Field(unique=True, description="SHA-256 of the key, which is too long for an index of PostgreSQL")
+    key: str = Field(description="canonical JSON of the audience")
 
 
 class ObjectRef(HubRow, table=True):

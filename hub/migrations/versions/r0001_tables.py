@@ -92,9 +92,10 @@ def _folded() -> None:
     op.create_table(
         "visibility",
         sa.Column("id", LARGE, autoincrement=False, nullable=False),
+        sa.Column("digest", sa.LargeBinary(), nullable=False),
         sa.Column("key", sa.String(), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_visibility")),
-        sa.UniqueConstraint("key", name=op.f("uq_visibility_key")),
+        sa.UniqueConstraint("digest", name=op.f("uq_visibility_digest")),
     )
 
 
