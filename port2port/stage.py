@@ -13,6 +13,7 @@ import signal
 import socket
 import subprocess
 import sys
+import textwrap
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -28,6 +29,7 @@ CALL_S: Final = 90.0
 STOP_S: Final = 15.0
 _POLL_S: Final = 0.25
 _SAID_CHARS: Final = 2_000
+_PROOF_CHARS: Final = 60
 _PASSPHRASE: Final = "correct horse battery staple"  # noqa: S105 the keys it opens are thrown away with the stage
 
 
@@ -330,9 +332,11 @@ def _append(config: Path, text: str) -> None:
 
 
 def steps(rows: Sequence[tuple[str, float, str]]) -> Iterator[str]:
-    """A readable table of (step, seconds since the start, proof)."""
+    """A readable table of (step, seconds since the start, proof); a long proof goes on below itself."""
     width = max(len(row[0]) for row in rows)
     yield f"{'step'.ljust(width)}  {'at':>7}  proof"
-    yield f"{'-' * width}  {'-' * 7}  {'-' * 40}"
+    yield f"{'-' * width}  {'-' * 7}  {'-' * _PROOF_CHARS}"
     for step, at_s, proof in rows:
-        yield f"{step.ljust(width)}  {at_s:6.1f}s  {proof}"
+        first, *more = textwrap.wrap(proof, _PROOF_CHARS) or [""]
+        yield f"{step.ljust(width)}  {at_s:6.1f}s  {first}"
+        yield from (" " * (width + 11) + line for line in more)

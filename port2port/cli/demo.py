@@ -58,7 +58,7 @@ def run(args: argparse.Namespace) -> int:
     _clear(root)
     signal.signal(signal.SIGTERM, _leave)
     signal.signal(signal.SIGHUP, _leave)
-    print(_RIBBON, flush=True)
+    print(f"{_RIBBON}\na coordinator, a hub and three ports, each a process of its own; a minute or two\n", flush=True)
     story = _Story()
     ears = {who.member: free_port() for who, _ in _STATIONS}
     with Stage(root=root) as stage:

@@ -135,10 +135,14 @@ def test_one_coordinator_makes_a_demo_and_two_do_not(tmp_path: Path) -> None:
     assert not Stage(root=tmp_path, coordinators=("ndc", "maritime-police")).demo
 
 
-def test_the_table_lines_up() -> None:
-    head, rule, *rows = steps([("founded", 1.25, "genesis 00"), ("Liège gets nothing", 61.5, "AMBER")])
-    assert len({row.index("s  ") for row in rows}) == 1
-    assert head.index("proof") == rule.rindex("  ") + 2 == rows[0].index("genesis")
+def test_the_table_lines_up_and_a_long_proof_goes_on_below_itself() -> None:
+    long = "seen at " + "Port of Antwerp-Bruges " * 6
+    head, rule, founded, back, below, *_ = steps([("founded", 1.25, "genesis 00"), ("Liège sees it", 61.5, long)])
+    column = head.index("proof")
+    assert (founded[column:], back[column : column + 7]) == ("genesis 00", "seen at")
+    assert rule[column - 1 : column + 1] == " -"
+    assert below == " " * column + below.strip()
+    assert max(map(len, (head, rule, founded, back, below))) == len(rule)
 
 
 def test_the_programs_run_under_the_interpreter_of_the_stage(stage: Stage, tmp_path: Path) -> None:
