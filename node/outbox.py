@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import sqlalchemy as sa
-from sqlalchemy.engine import Connection, Row
+from sqlalchemy.engine import Connection, RootTransaction, Row
 
 from node import store, tables
 from port2port import canonical, merkle
@@ -140,6 +140,7 @@ class Outbox:
     def __init__(self, machine: SigningKey, sequence_file: SequenceFile) -> None:
         self._machine = machine
         self._file = sequence_file
+        self._transaction: RootTransaction | None = None  # the one that took a sequence last
 
     @property
     def key_id(self) -> str:
@@ -173,12 +174,20 @@ class Outbox:
         seq = self.require_current(connection) + 1
         row = _SEQUENCE.c.key_id == self.key_id
         known = connection.scalar(sa.select(_SEQUENCE.c.seq).where(row))
-        self._file.write(known or 0, seq)
+        self._file.write(self._committed(connection, known or 0), seq)
         if known is None:
             connection.execute(sa.insert(_SEQUENCE).values(key_id=self.key_id, seq=seq))
         else:
             connection.execute(sa.update(_SEQUENCE).where(row).values(seq=seq))
         return seq
+
+    def _committed(self, connection: Connection, known: int) -> int:
+        """The sequence before this transaction: what it has taken itself may yet be undone with it."""
+        transaction, noted = connection.get_transaction(), self._file.read()
+        if transaction is None or transaction is not self._transaction or noted is None:
+            self._transaction = transaction
+            return known
+        return noted[0]
 
     def sign(
         self,

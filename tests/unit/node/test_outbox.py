@@ -6,6 +6,7 @@ import asyncio
 import shutil
 import uuid
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -94,6 +95,54 @@ def test_a_transaction_that_fails_queues_nothing_and_leaves_a_gap(node: TestNode
         node.store.write_now(broken)
     assert waiting(node) == []
     assert sign(node).seq == 2
+
+
+def test_a_transaction_with_several_statements_that_fails_leaves_a_gap_and_the_key_goes_on(node: TestNode) -> None:
+    sign(node)
+
+    def broken(connection: Any) -> None:
+        for _ in range(3):
+            node.outbox.sign(connection, draft(node.fed), at_ms=1)
+        raise InvariantError("after signing, before commit")
+
+    for _ in range(2):
+        with pytest.raises(InvariantError):
+            node.store.write_now(broken)
+    assert waiting(node) == [1]
+    assert sign(node).seq == 8
+    assert sign(node).seq == 9
+
+
+def test_statements_in_savepoints_that_are_undone_leave_gaps_alone(node: TestNode) -> None:
+    def some(connection: Any) -> None:
+        for number in range(4):
+            with suppress(InvariantError), connection.begin_nested():
+                node.outbox.sign(connection, draft(node.fed), at_ms=1)
+                if number % 2:
+                    raise InvariantError("this one cannot be sent")
+
+    node.store.write_now(some)
+    assert waiting(node) == [1, 3]
+    assert sign(node).seq == 5
+
+
+def test_a_database_from_before_a_transaction_with_several_statements_refuses_to_sign(
+    node: TestNode, fed: Federation, tmp_path: Path
+) -> None:
+    sign(node)
+    node.store.close()
+    shutil.copy(node.home / "node.db", tmp_path / "yesterday.db")
+    today = make_node(fed, A, tmp_path / "a")
+    today.store.write_now(lambda c: [today.outbox.sign(c, draft(fed), at_ms=1) for _ in range(3)])
+    sign(today)
+    today.store.close()
+    for leftover in today.home.glob("node.db*"):
+        leftover.unlink()
+    shutil.copy(tmp_path / "yesterday.db", today.home / "node.db")
+    restored = make_node(fed, A, tmp_path / "a")
+    with pytest.raises(SequenceBehindError):
+        sign(restored)
+    restored.store.close()
 
 
 def test_a_restored_database_refuses_to_sign(node: TestNode, fed: Federation, tmp_path: Path) -> None:
