@@ -114,7 +114,9 @@ class NodeSettings(Settings):
         description="Ids of keys made at other nodes of this member, so that they are not foreign.",
     )
     kinds: tuple[str, ...] = Field(
-        default=(), max_length=30, description="Follow only these kinds; empty means all. Control entries and our own always come."
+        default=(),
+        max_length=30,
+        description="Follow only these kinds; empty means all. Control entries and our own always come.",
     )
     issuers: tuple[MemberId, ...] = Field(
         default=(), max_length=200, description="Follow only these issuers; empty means all."
