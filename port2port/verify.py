@@ -21,7 +21,7 @@ of earlier sequences and roots, and, for receivers, how inclusion and the checkp
 14 TIME             not from the future, not older than 90 days; log_seen fits the tree
 15 COMMITMENTS      each object is the one that was committed to
 16 OBJECTS          canonical STIX 2.1 of our profile
-17 OWNERSHIP        created by the issuer; acts only on the issuer's own objects
+17 OWNERSHIP        created by the issuer; acts only on its own objects; a sighting names what it sights
 18 OBJECT_MARKING   no object is marked otherwise than the statement
 19 INCLUSION        the leaf is in the tree (RFC 6962 section 2.1.1)
 20 CHECKPOINT       the tree is the one the log signed
@@ -342,6 +342,9 @@ def _ownership(work: Work) -> None:
     for item in work.objects:
         if said.kind != "import" and item.created is not None and item.type != "marking-definition":
             _require_author(item, own)
+    named = {stix_id for _issuer, stix_id in said.refs()} | {ref.id for ref in said.objects}
+    if any(item.type == "sighting" and item.data["sighting_of_ref"] not in named for item in work.objects):
+        raise PolicyError("a sighting is of an object that its statement names: else its audience is judged by nobody")
     if said.kind in OWN_ONLY and any(issuer != said.issuer for issuer, _stix_id in said.refs()):
         raise PolicyError(f"a {said.kind} acts on its issuer's own objects only")
     if said.kind in {"retract", "suspend"} and not said.refs():

@@ -6,6 +6,7 @@ Steps 6, 9, 12, 13 and 15 to 18: fields, keys, authority, audience and objects, 
 from __future__ import annotations
 
 import random
+import uuid
 from collections.abc import Callable
 from typing import Any
 
@@ -14,6 +15,7 @@ import orjson
 from port2port.clock import from_ms, to_text
 from port2port.envelope import SaltedObject
 from port2port.statement import commit
+from port2port.stix import objects as stix
 from port2port.stix.markings import TLP_IDS
 from port2port.tlp import Tlp
 from tests.fakes.trust import DAY_MS, Case, Draft, World
@@ -261,6 +263,18 @@ def _anothers_refs(made: Draft, world: World, _rng: random.Random) -> None:
     assert world.fed.roster.is_member(other)
 
 
+def _sights_another(made: Draft, world: World, rng: random.Random) -> None:
+    now = from_ms(world.now_ms)
+    header = stix.Header(
+        ident=uuid.UUID(int=rng.getrandbits(128), version=4),
+        issuer=world.fed.identity(made.data["issuer"]),
+        created=now,
+        tlp=Tlp(made.data["tlp"] or "amber+strict"),
+    )
+    hidden = "indicator--9b2e8c1e-7c39-4b7e-8f3a-0c5d2b1a9e11"
+    world.put(made, [stix.sighting(header, indicator_id=hidden, first_seen=now, last_seen=now, count=1)], rng)
+
+
 def _text(world: World, ms: int) -> str:
     return to_text(from_ms(world.now_ms + ms))
 
@@ -352,6 +366,7 @@ CONTENT_MUTANTS: dict[tuple[int, str], Callable[[World, random.Random], Case]] =
     (17, "retracts another issuer's object"): _mutant(_anothers_refs, "retract"),
     (17, "erases another issuer's object"): _mutant(_anothers_refs, "erase"),
     (17, "holds another issuer's object"): _mutant(_anothers_refs, "hold"),
+    (17, "sights what it does not name"): _mutant(_sights_another, "sighting"),
     (17, "retracts nothing"): _mutant(lambda m, _w, _r: m.data.update(body={}), "retract"),
     (18, "an object marked less strictly"): _mutant(_marked(_less_strict), "publish"),
     (18, "an object marked RED"): _mutant(_marked(lambda _made: [TLP_IDS[Tlp.RED]]), "publish"),
