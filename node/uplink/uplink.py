@@ -18,6 +18,7 @@ from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from hashlib import sha256
 from typing import Final
 
 from sqlalchemy.engine import Connection
@@ -38,6 +39,7 @@ from port2port.clock import Clock, to_ms
 from port2port.errors import (
     LogBehindError,
     MalformedError,
+    NotFoundError,
     NotMemberError,
     Port2PortError,
     UnavailableError,
@@ -91,6 +93,7 @@ class Uplink:
         self._woken = asyncio.Event()
         self._renewed = asyncio.Event()
         self._testified: tuple[str, Alarm | None] = ("", None)
+        self._failing = ""  # the code last logged, so that a node that waits for approval does not fill its log
 
     def wake(self) -> None:
         """Something was queued in this process; other processes are noticed by polling."""
@@ -141,7 +144,9 @@ class Uplink:
 
         await parts.store.write(note)
         parts.metrics.set("connected", 1)
-        logger.info("connected", extra={"size": state.size})
+        if self._failing != NotMemberError.code:
+            self._failing = ""
+            logger.info("connected", extra={"size": state.size})
         return hub
 
     async def _session(self, hub: Hub) -> Hub | None:
@@ -168,7 +173,9 @@ class Uplink:
         """Say so, help a hub that lost its log, and raise what must not be tried again."""
         parts = self._parts
         now_ms = to_ms(parts.clock.now())
-        logger.warning("disconnected", extra={"code": error.code, "text": error.text, "facts": error.facts})
+        level = logging.DEBUG if error.code == self._failing else logging.WARNING
+        logger.log(level, "disconnected", extra={"code": error.code, "text": error.text, "facts": error.facts})
+        self._failing = error.code
         parts.metrics.set("connected", 0)
         parts.metrics.count("disconnects", reason=error.code)
 
@@ -205,6 +212,8 @@ class Uplink:
             if coming is not None:
                 coming.cancel()
                 await asyncio.wait({coming})
+                if not coming.cancelled():
+                    coming.exception()  # it says what ended the session, which another task has said already
 
     async def _batches(self, sent: deque[tuple[bytes, float]]) -> AsyncIterator[Sequence[bytes]]:
         while True:
@@ -250,6 +259,9 @@ class Uplink:
         parts = self._parts
         async for batch in hub.follow(parts.inbox.state.size, parts.inbox.state.note):
             received = await parts.inbox.receive(batch)
+            if self._failing:
+                self._failing = ""
+                logger.info("following", extra={"size": received.size})
             parts.metrics.count("leaves", received.leaves)
             parts.metrics.count("entries", len(received.entries))
             if received.refused:
@@ -291,7 +303,7 @@ class Uplink:
         mine, after = await parts.store.read(what)
         signed = await asyncio.to_thread(lambda: [receipts.sign(item, parts.machine) for item in mine])
         reach("node.before_receipt")
-        theirs, cursor = await hub.receipts(signed, after)
+        theirs, cursor = await _hand_in(hub, signed, after)
         checked = self._checked(theirs, roster)
         now_ms = to_ms(parts.clock.now())
 
@@ -404,6 +416,23 @@ def _require_not_stopping() -> None:
 def _require_same(said: Description, state: InboxState) -> None:
     if said.genesis.hex() != state.genesis_hash or said.member != state.member:
         raise CutOffError("the hub at this address is of another federation, or takes us for another member")
+
+
+async def _hand_in(hub: Hub, mine: Sequence[SignedReceipt], after: int) -> tuple[list[SignedReceipt], int]:
+    """Exchange receipts. One about an entry that we may not see any more, which the hub answers with "there is none"
+    for all of them, is let go: it must not hold up the others.
+    """
+    try:
+        return await hub.receipts(mine, after)
+    except NotFoundError:
+        if not mine:
+            raise
+    if len(mine) == 1:
+        logger.info("receipt let go", extra={"receipt": sha256(mine[0].receipt).digest()})
+        return [], after
+    half = len(mine) // 2
+    await _hand_in(hub, mine[:half], after)
+    return await _hand_in(hub, mine[half:], after)
 
 
 async def _next(answers: AsyncIterator[Sequence[Answer]]) -> Sequence[Answer]:

@@ -15,7 +15,7 @@ from node.receipts import SignedReceipt
 from node.uplink.hub import Answer, Description, Outcome, RecoverPart
 from port2port.checkpoint import SignedCheckpoint
 from port2port.clock import to_ms
-from port2port.errors import LogBehindError, Port2PortError, UnavailableError
+from port2port.errors import LogBehindError, NotFoundError, NotMemberError, Port2PortError, UnavailableError
 from port2port.verify import Context, RefusedError, verify
 from tests.fakes.federation import statement_of
 from tests.fakes.feed import FakeFeed, digest_in
@@ -25,7 +25,9 @@ from tests.fakes.feed import FakeFeed, digest_in
 class FakeHub:
     """The hub's side. ``refuse``/``retry`` answer by statement id; ``verifying`` runs the numbered steps.
 
-    ``lose_answers`` logs and then breaks the stream that many times."""
+    ``lose_answers`` logs and then breaks the stream that many times. ``hidden`` are (member, index) of entries that a
+    member was given and may not see any more; ``unapproved`` members may connect and ask nothing else.
+    """
 
     feed: FakeFeed
     refuse: dict[str, str] = field(default_factory=dict)
@@ -34,9 +36,11 @@ class FakeHub:
     lose_answers: int = 0
     refuse_connections: int = 0
     behind: bool = False
+    unapproved: set[str] = field(default_factory=set)
     submitted: list[bytes] = field(default_factory=list)
     receipts: list[SignedReceipt] = field(default_factory=list)
     feed_held: set[str] = field(default_factory=set)
+    hidden: set[tuple[str, int]] = field(default_factory=set)
     recovered: list[RecoverPart] = field(default_factory=list)
     connections: int = 0
     changed: asyncio.Event = field(default_factory=asyncio.Event)
@@ -114,6 +118,7 @@ class FakeConnection:
         )
 
     async def submit(self, batches: AsyncIterator[Sequence[bytes]]) -> AsyncIterator[Sequence[Answer]]:
+        self._require_approved()
         async for envelopes in batches:
             answers = [self._hub.answer(raw) for raw in envelopes]
             if self._hub.lose_answers:
@@ -123,6 +128,7 @@ class FakeConnection:
 
     async def follow(self, cursor: int, checkpoint: bytes) -> AsyncIterator[Batch]:
         hub = self._hub
+        self._require_approved()
         while True:
             if self._member in hub.feed_held:
                 await hub.changed.wait()
@@ -138,9 +144,15 @@ class FakeConnection:
                 await hub.changed.wait()
 
     async def receipts(self, mine: Sequence[SignedReceipt], after: int) -> tuple[list[SignedReceipt], int]:
+        if any((self._member, receipts.parse(item.receipt).index) in self._hub.hidden for item in mine):
+            raise NotFoundError("there is no such entry")
         self._hub.receipts += mine
         theirs = [item for item in self._hub.receipts if self._issuer(item) == self._member]
         return theirs[after:], len(theirs)
+
+    def _require_approved(self) -> None:
+        if self._member in self._hub.unapproved:
+            raise NotMemberError("not in the roster: the coordinators have not approved this node")
 
     def _issuer(self, item: SignedReceipt) -> str | None:
         try:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import logging
 import random
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager, suppress
@@ -210,6 +212,35 @@ async def test_receipts_that_come_before_our_own_leaf_are_asked_for_again(home: 
         rig.hub.feed_held.clear()
         rig.hub.wake()
         await rig.until(lambda: delivered_to(node, 3) == {B})
+
+
+@story
+async def test_receipts_for_what_we_may_not_see_any_more_hold_nothing_up(home: Path) -> None:
+    async with rig_in(home) as rig:
+        rig.hub.append(*(rig.fed.publish(B) for _ in range(5)))
+        rig.hub.hidden = {(A, 4), (A, 6)}
+        node = rig.start(A)
+        await rig.until(lambda: {receipts.parse(one.receipt).index for one in rig.hub.receipts} == {3, 5, 7})
+        await rig.until(lambda: node.store.read_now(lambda c: receipts.owed(c, A, limit=10)) == [])
+        assert rig.hub.connections == 1
+
+
+def test_a_node_that_waits_for_approval_says_so_once_and_leaves_no_error_behind(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def body() -> None:
+        async with rig_in(tmp_path) as rig:
+            rig.hub.unapproved = {A}
+            node = rig.start(A)
+            await rig.until(lambda: rig.hub.connections == 12)
+            rig.hub.unapproved = set()
+            await rig.until(lambda: node.inbox.state.size == 3)
+        gc.collect()
+
+    caplog.set_level(logging.INFO)
+    asyncio.run(asyncio.wait_for(body(), 60))
+    ours = [record.message for record in caplog.records if record.name in {"node.uplink.uplink", "asyncio"}]
+    assert ours == ["connected", "disconnected", "following"]
 
 
 @story
