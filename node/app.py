@@ -10,7 +10,7 @@ import asyncio
 import logging
 import random
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from typing import Final
 
@@ -96,12 +96,11 @@ def _build(settings: NodeSettings, clock: Clock, plugin: Plugin, opened: NodeSto
         raise ConfigurationError("machine and witness key are the same: one key has one role")
     at_ms = to_ms(clock.now())
     opened.write_now(lambda connection: _note_keys(connection, settings, machine, at_ms))
-    own = opened.read_now(store.own_keys)
     validator, metrics = StixValidator(TemplateCache()), Metrics("port2port_node")
     time, watch = TrustedTime(clock, floor_ms=state.last_received_ms), WitnessWatch(clock, size=state.size)
     inbox = Inbox(
         opened,
-        replace(state, own_keys=own),
+        state,
         validate=validator.validate,
         clock=clock,
         evidence_dir=settings.evidence_dir,
@@ -202,7 +201,7 @@ def status_of(settings: NodeSettings, opened: NodeStore, *, clock: Clock | None 
             connection,
             member=settings.member,
             roster=state.roster,
-            own_keys=state.own_keys,
+            own_keys=store.own_keys(connection),
             certificate_not_after=None if found is None else found.not_after,
             limits=settings.alarms,
             now=now,

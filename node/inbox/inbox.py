@@ -66,6 +66,9 @@ class _StoredMemory:
     def made_here(self, digest: bytes, /) -> bool:
         return bool(outbox.made_here(self._connection, [digest]))
 
+    def own_key(self, key_id: str, /) -> bool:
+        return key_id in store.own_keys(self._connection)
+
 
 class Inbox:
     """The only one that moves the verified head. ``evidence_dir`` receives proofs against the hub."""
@@ -242,7 +245,6 @@ def load_state(connection: Connection, *, federation: str, genesis_hash: str, me
         federation=federation,
         genesis_hash=genesis_hash,
         member=member,
-        own_keys=store.own_keys(connection),
         frontier=head.frontier,
         roster=roster,
         last_received_ms=head.last_received_ms,

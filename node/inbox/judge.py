@@ -51,24 +51,23 @@ class UpgradeError(Port2PortError):
 
 
 class Memory(Protocol):
-    """What was verified before. ``made_here`` says whether a digest is of a statement of our own."""
+    """What was verified before. ``made_here`` says whether a digest is of a statement of our own, ``own_key`` whether
+    a key was made by this port, in this process or another.
+    """
 
     def root_at(self, size: int, /) -> bytes | None: ...
     def last_sequence(self, key_id: str, /) -> tuple[int, bytes] | None: ...
     def made_here(self, digest: bytes, /) -> bool: ...
+    def own_key(self, key_id: str, /) -> bool: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InboxState:
-    """How far we are. ``note`` is the checkpoint of our head, ``ahead`` a larger log-signed one, not yet reached.
-
-    ``own_keys`` are the ids of all keys this port made.
-    """
+    """How far we are. ``note`` is the checkpoint of our head, ``ahead`` a larger log-signed one, not yet reached."""
 
     federation: str
     genesis_hash: str
     member: str
-    own_keys: frozenset[str]
     frontier: Frontier = merkle.EMPTY_FRONTIER
     roster: Roster | None = None
     last_received_ms: int = 0
@@ -393,7 +392,7 @@ def _foreign(
         return found
     known = frozenset() if before is None else frozenset(before.keys)
     for key_id, key in after.keys.items():
-        if key.member == state.member and key_id not in known and key_id not in state.own_keys:
+        if key.member == state.member and key_id not in known and not memory.own_key(key_id):
             text = f"entry {entry.index} gave us the key {key_id[:16]}, which was not made here"
             found.append(Alarm(code=Code.FOREIGN_SELF, subject=f"key:{key_id}", text=text))
     return found

@@ -243,6 +243,18 @@ def test_a_key_added_for_us_that_we_did_not_make_is_foreign(node: TestNode, feed
     assert standing(node) == [(Code.FOREIGN_SELF, f"key:{thief.key_id}")]
 
 
+def test_a_key_that_another_process_of_this_node_made_meanwhile_is_not_foreign(node: TestNode, feed: FakeFeed) -> None:
+    asyncio.run(node.pull(feed))
+    fresh = feed.fed.key("fresh")
+    node.store.write_now(lambda c: store.remember_own_key(c, fresh.key_id, "machine", at_ms=1))
+    op = {
+        "op": "add-key", "member": A, "key": fresh.record("machine").to_json(), "pseudonym": None, "not_after_ms": 2**41
+    }  # fmt: skip
+    feed.log(feed.fed.control("roster", [op]))
+    asyncio.run(node.pull(feed))
+    assert standing(node) == []
+
+
 def test_our_own_leaf_clears_the_outbox_and_expects_the_entitled_readers(node: TestNode, feed: FakeFeed) -> None:
     asyncio.run(node.pull(feed))
     mine = feed.fed.publish(A, tlp=Tlp.AMBER, groups=("seaports",))
@@ -360,7 +372,7 @@ def test_a_false_cosignature_raises_an_alarm_and_delivery_goes_on(node: TestNode
     assert standing(node) == [(Code.BAD_COSIGNATURE, "")]
 
 
-_STATE = InboxState(federation="p2p.test", genesis_hash="0" * 64, member=A, own_keys=frozenset())
+_STATE = InboxState(federation="p2p.test", genesis_hash="0" * 64, member=A)
 
 
 class _Nothing:
@@ -371,6 +383,9 @@ class _Nothing:
         return None
 
     def made_here(self, digest: bytes, /) -> bool:
+        return False
+
+    def own_key(self, key_id: str, /) -> bool:
         return False
 
 

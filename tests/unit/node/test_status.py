@@ -40,7 +40,7 @@ def look(node: TestNode, **more: Any) -> Status:
     given: dict[str, Any] = {
         "member": A,
         "roster": node.inbox.state.roster,
-        "own_keys": node.inbox.state.own_keys,
+        "own_keys": node.store.read_now(store.own_keys),
         "certificate_not_after": node.fed.clock.now() + timedelta(hours=20),
         "limits": AlarmSettings(),
         "now": node.fed.clock.now(),
