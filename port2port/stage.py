@@ -97,9 +97,10 @@ class Stage:
     def end(self) -> dict[str, int]:
         """Ask every process to stop, all at once, and wait for each; their exit codes."""
         for item in self.running.values():
-            if item.process.poll() is None:
-                item.process.send_signal(signal.SIGTERM)
-        return {name: self.stop(name) for name in list(self.running)[::-1]}
+            _signal(item.process, signal.SIGTERM)
+        codes = {name: _ended(item.process, STOP_S) for name, item in self.running.items()}
+        self.running.clear()
+        return codes
 
     # processes ---------------------------------------------------------------------------------------------------
 
@@ -142,13 +143,8 @@ class Stage:
     def stop(self, name: str, how: signal.Signals = signal.SIGTERM, *, grace_s: float = STOP_S) -> int:
         """End a process that we started, by its id, and wait for it; its exit code. One that lingers is killed."""
         found = self.running.pop(name)
-        if found.process.poll() is None:
-            found.process.send_signal(how)
-        try:
-            return found.process.wait(timeout=grace_s)
-        except subprocess.TimeoutExpired:
-            found.process.kill()
-            return found.process.wait()
+        _signal(found.process, how)
+        return _ended(found.process, grace_s)
 
     def wait(self, what: str, look: Callable[[], T | None], *, seconds: float = START_S) -> T:
         """The first value that ``look`` gives, or StageError after ``seconds``; a process that failed ends the wait."""
@@ -307,6 +303,21 @@ class Stage:
     def _free_listeners(self) -> tuple[str, ...]:
         ports = [free_port(socket.SOCK_STREAM) for _ in range(2)]
         return ("--listen", f"127.0.0.1:{ports[0]}", "--enrolment-listen", f"127.0.0.1:{ports[1]}")
+
+
+def _signal(process: subprocess.Popen[bytes], how: signal.Signals) -> None:
+    """Once: a second signal would meet a process that has taken its handler down already."""
+    if process.poll() is None:
+        process.send_signal(how)
+
+
+def _ended(process: subprocess.Popen[bytes], grace_s: float) -> int:
+    """Wait for the end of a process, and kill it where it lingers; its exit code."""
+    try:
+        return process.wait(timeout=grace_s)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        return process.wait()
 
 
 def free_port(kind: socket.SocketKind = socket.SOCK_DGRAM) -> int:

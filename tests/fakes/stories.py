@@ -77,8 +77,10 @@ def explained(stage: Stage, port: Newcomer, ident: str) -> dict[str, Any]:
 
 def fate(stage: Stage, author: Newcomer, ident: str, reader: Newcomer) -> dict[str, Any]:
     """What the author knows about one member."""
-    (row,) = (row for row in explained(stage, author, ident)["members"] if row["member"] == reader.member)
-    return dict(row)
+    rows = [row for row in explained(stage, author, ident)["members"] if row["member"] == reader.member]
+    if not rows:
+        raise StageError(f"{author.member} knows nothing of {reader.member} yet")
+    return dict(rows[0])
 
 
 def logged(stage: Stage, author: Newcomer, ident: str) -> str:
