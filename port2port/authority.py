@@ -130,7 +130,7 @@ def _require_coordinators(statement: Statement, voices: Sequence[Voice], thresho
 def _require_rekey(statement: Statement, voices: Sequence[Voice]) -> None:
     signed = {voice.key_id for voice in voices}
     key = statement.body.get("key")
-    fresh = key.get("key_id") if isinstance(key, Mapping) else None
+    fresh = str(key.get("key_id")) if isinstance(key, Mapping) else None
     if signed != {statement.signer, fresh} or len(signed) != 2 or statement.signer != statement.body.get("old"):
         raise AuthorityError("a rekey is signed by the old and the new key, and by no other")
 
