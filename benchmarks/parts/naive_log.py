@@ -7,6 +7,7 @@ compares two hubs that do the same. Same tables, same ``synchronous=FULL``, same
 from __future__ import annotations
 
 from collections.abc import Sequence
+from hashlib import sha256
 
 from sqlalchemy.engine import Connection
 from sqlmodel import Session, col, select
@@ -127,7 +128,7 @@ def _visibility(session: Session, key: str) -> int:
     if found is not None:
         return found.id
     last = session.exec(select(Visibility).order_by(col(Visibility.id).desc()).limit(1)).first()
-    made = Visibility(id=1 if last is None else last.id + 1, key=key)
+    made = Visibility(id=1 if last is None else last.id + 1, digest=sha256(key.encode()).digest(), key=key)
     session.add(made)
     session.flush()
     return made.id
