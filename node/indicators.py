@@ -134,9 +134,23 @@ def changed_since(connection: Connection, index: int) -> list[Indicator]:
     return [_of_row(row) for row in connection.execute(query)]
 
 
-def note_state(connection: Connection, key: Key, state: str, reason: str = "") -> None:
-    """How the watch took it: watched, quarantined, not evaluated here."""
-    connection.execute(sa.update(_TABLE).where(*_is(key)).values(state=state, reason=reason))
+def note_state(connection: Connection, key: Key, state: str, *, index: int) -> None:
+    """How the watch took it (watched, quarantined, not evaluated here) as it was after the entry at ``index``.
+
+    What a later entry has touched meanwhile is left alone: it will be looked at again.
+    """
+    connection.execute(sa.update(_TABLE).where(*_is(key), _TABLE.c.index == index).values(state=state))
+
+
+def named_by(connection: Connection, said: Statement) -> list[tuple[int, bytes]]:
+    """(log index, digest) of the entries that brought the indicators that a statement of their issuer names."""
+    found = []
+    for key in said.refs() if "refs" in said.body else ():
+        row = connection.execute(sa.select(_TABLE.c.body).where(*_is(key))).one_or_none()
+        body = {} if row is None or key[0] != said.issuer else orjson.loads(row.body)
+        if "digest" in body:
+            found.append((body["entry_index"], bytes.fromhex(body["digest"])))
+    return list(dict.fromkeys(found))
 
 
 def note_past(connection: Connection, key: Key, past: Mapping[str, Json]) -> None:

@@ -272,7 +272,8 @@ class Pipeline:
         note = _note_of(past, now)
         sighted = self._sighter.past(past, one, now)
         decision = Decision.SIGHT
-        if self._options.protected is not None and self._options.protected(_named(past.identities)):
+        protected = self._options.protected
+        if protected is not None and any(protected(_named(name)) for name in past.identities):
             decision = Decision.DUTY_OFFICER_ONLY
 
         def action(connection: Connection) -> None:
@@ -341,10 +342,9 @@ class Pipeline:
         states = {watched.key: admission for watched, admission in self._watch.admissions()}
         for one in changed:
             state = states.get(one.key)
-            reason = one.reason
             if state is None and one.may_match and one.issuer != self._author.member:
                 state = Admission.NOT_EVALUATED
-            indicators.note_state(connection, one.key, "" if state is None else state.value, reason)
+            indicators.note_state(connection, one.key, "" if state is None else state.value, index=one.index)
 
     async def _housekeeping(self) -> None:
         now = self._clock.now()
@@ -411,6 +411,7 @@ def _note_of(past: Past, now: datetime) -> dict[str, Json]:
     }
 
 
-def _named(identities: Sequence[str]) -> dict[str, Value]:
-    """Identities as the facts that ``suppressions.protects`` asks about."""
-    return {f"vessel:{kind}": value for kind, _, value in (name.partition(":") for name in identities)}
+def _named(identity: str) -> dict[str, Value]:
+    """An identity as the fact that ``suppressions.protects`` asks about."""
+    kind, _, value = identity.partition(":")
+    return {f"vessel:{kind}": value}

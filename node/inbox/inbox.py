@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 from sqlalchemy.engine import Connection
 
-from node import alarms, outbox, receipts, store
+from node import alarms, indicators, outbox, receipts, store
 from node.alarms import Alarm, Code
 from node.inbox.batch import Batch
 from node.inbox.judge import Contradiction, InboxState, Outcome, Refusal, contradicts, cosigners, fold, further, judge
@@ -186,7 +186,11 @@ class Inbox:
             store.dispute(connection, key_id, since_ms)
         for issuer, digest in outcome.reaffirmed:
             store.reaffirm(connection, issuer, [digest])
-        receipts.owe(connection, _others(outcome.entries, after.member), "delivered", at_ms)
+        others = [entry for entry in outcome.entries if _by_another(entry, after.member)]
+        receipts.owe(connection, [(entry.index, entry.digest) for entry in others], "delivered", at_ms)
+        for entry in others:
+            if entry.statement.kind == "retract" and entry.understood:
+                receipts.owe(connection, indicators.named_by(connection, entry.statement), "retracted", at_ms)
         store.quarantine(connection, [_quarantine_row(refusal, at_ms) for refusal in outcome.refusals])
         for alarm in outcome.alarms:
             alarms.raise_alarm(connection, alarm, at_ms)
@@ -273,13 +277,9 @@ def _head_of(state: InboxState, at_ms: int) -> Head:
     )
 
 
-def _others(entries: Sequence[VerifiedEntry], member: str) -> list[tuple[int, bytes]]:
-    """Content by other members: whoever wrote it may know that it arrived."""
-    return [
-        (entry.index, entry.digest)
-        for entry in entries
-        if not entry.statement.is_control and entry.statement.issuer not in {member, FEDERATION_ISSUER}
-    ]
+def _by_another(entry: VerifiedEntry, member: str) -> bool:
+    """Content by another member: whoever wrote it may know that it arrived."""
+    return not entry.statement.is_control and entry.statement.issuer not in {member, FEDERATION_ISSUER}
 
 
 def _quarantine_row(refusal: Refusal, at_ms: int) -> dict[str, object]:

@@ -9,12 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from node import indicators, store
+from node import indicators, receipts, store
 from node.indicators import Indicator
 from port2port.stix import objects as stix
 from port2port.tlp import Tlp
 from tests.fakes.desks import A, B, C, Desk, Harbour
 from tests.fakes.federation import stix_id_of
+from tests.fakes.feed import digest_in
 
 IDENT = uuid.UUID("11111111-2222-4333-8444-555555555555")
 STIX_ID = f"indicator--{IDENT}"
@@ -92,6 +93,22 @@ def test_a_version_that_says_revoked_is_a_retraction(harbour: Harbour, desk: Des
     publish(harbour, raw)
     publish(harbour, stix.revoked(raw, harbour.fed.clock.now() + timedelta(seconds=1)))
     assert found(desk).revoked
+
+
+def test_the_author_is_told_which_of_its_entries_stopped_matching(harbour: Harbour, desk: Desk) -> None:
+    raws = [harbour.fed.indicator(B), harbour.fed.indicator(B)]
+    ids = [stix_id_of(raw) for raw in raws]
+    index = harbour.feed.log(harbour.fed.publish(B, objects=raws))
+    harbour.feed.log(harbour.fed.retract(C, ids))
+    desk.pull()
+    owed = desk.node.store.read_now(lambda c: receipts.owed(c, A, limit=10))
+    assert "retracted" not in {one.state for one in owed}
+    harbour.feed.log(harbour.fed.retract(B, ids))
+    desk.pull()
+    owed = desk.node.store.read_now(lambda c: receipts.owed(c, A, limit=10))
+    assert [(one.index, one.digest) for one in owed if one.state == "retracted"] == [
+        (index, digest_in(harbour.feed.entries[index].raw))
+    ]
 
 
 def test_nobody_retracts_anothers_object(harbour: Harbour, desk: Desk) -> None:

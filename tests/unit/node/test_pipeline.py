@@ -228,6 +228,20 @@ def test_protected_identities_send_nothing_live_or_back(harbour: Harbour, desk: 
     assert {hit["looking"] for hit in hits} == {"live", "back"}
 
 
+def test_one_protected_identity_among_several_is_enough_to_send_nothing(harbour: Harbour, desk: Desk) -> None:
+    other = SHIP + 1
+    pipeline = a_pipeline(desk, protected=suppressions.protects([f"mmsi:{SHIP}"]))
+    take(pipeline, heard(desk))
+    pattern = f"[vessel:mmsi = '{SHIP}'] OR [vessel:mmsi = '{other}']"
+    raw = harbour.fed.indicator(B, tlp=Tlp.AMBER, pattern=pattern)
+    harbour.feed.log(harbour.fed.publish(B, objects=[raw], tlp=Tlp.AMBER, groups=("seaports",)))
+    desk.pull()
+    tick(pipeline)
+    assert desk.send() == []
+    (hit,) = desk.node.store.read_now(sightings.hits)
+    assert (hit["looking"], hit["state"]) == ("back", sightings.DUTY_OFFICER)
+
+
 def test_our_own_indicator_is_not_matched_unless_asked_for(harbour: Harbour) -> None:
     mine = harbour.desks[B]
     published(harbour)
