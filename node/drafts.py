@@ -288,6 +288,20 @@ def add(
     return draft
 
 
+def renew(
+    connection: Connection, source: str, proposal: Proposal, why: Mapping[str, Json], *, now: datetime
+) -> Draft | None:
+    """The open draft of this cause with a newer proposal, or a new draft; None where one was rejected within a day."""
+    known = _same_cause(connection, source, now)
+    if known is None or known.state == PUBLISHED:
+        return add(connection, source, proposal, why, now=now)
+    if known.state == REJECTED:
+        return None
+    draft = replace(known, proposal=proposal, why=why)
+    _save(connection, draft)
+    return draft
+
+
 def get(connection: Connection, draft_id: str) -> Draft:
     """The draft of this id, in either case of letters. Raises NoDraftError."""
     row = connection.execute(sa.select(_DRAFT).where(_DRAFT.c.id == draft_id.upper())).one_or_none()

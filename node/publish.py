@@ -16,10 +16,10 @@ from typing import Final
 
 from sqlalchemy.engine import Connection
 
-from node import drafts, evidence, store
+from node import drafts, evidence, indicators, store
 from node.drafts import Draft, Proposal
 from node.outbox import Outbox, Queued
-from port2port import canonical, verify
+from port2port import canonical, sharing, verify
 from port2port import statement as stm
 from port2port.authority import Voice
 from port2port.canonical import SAFE_INTEGER, Json
@@ -50,6 +50,12 @@ class UnknownGroupError(PolicyError):
     """A sharing group that the roster does not know."""
 
     code = "UNKNOWN_GROUP"
+
+
+class WiderError(PolicyError):
+    """It would tell of another's object more readers, or under a weaker marking, than its author allowed."""
+
+    code = "WIDER"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,6 +97,7 @@ def publish(connection: Connection, author: Author, proposal: Proposal, act: Act
     made = [_statement(connection, author, part, act) for part in parts]
     for statement, salted in made:
         _rehearse(statement, salted, author, act)
+        _require_no_wider(connection, statement, act.roster)
     keys = [officer.key for officer in act.officers]
     at_ms = to_ms(act.now)
     return [
@@ -139,8 +146,10 @@ def require_officer(roster: Roster, member: str, officer: Officer, now: datetime
     known = roster.keys.get(officer.key.key_id)
     if known is None:
         raise OfficerError(f"the key of {officer.pseudonym} is not in the roster: ask the coordinators to add it")
-    if known.member != member or known.pseudonym != officer.pseudonym or known.public.key_class != "officer":
-        raise OfficerError(f"this key is not the officer's key of {officer.pseudonym} at {member}")
+    if known.member != member or known.public.key_class != "officer":
+        raise OfficerError(f"this key is not an officer's key of {member}")
+    if known.pseudonym != officer.pseudonym:
+        raise OfficerError(f"this is the key of {known.pseudonym}, not of {officer.pseudonym}: give your own pseudonym")
     if known.revoked_index is not None:
         raise OfficerError(f"the key of {officer.pseudonym} was revoked")
     if to_ms(now) > known.not_after_ms:
@@ -232,6 +241,18 @@ def _rehearse(statement: Statement, salted: tuple[SaltedObject, ...], author: Au
         ),
     )
     verify.run(_STEPS, work)
+
+
+def _require_no_wider(connection: Connection, statement: Statement, roster: Roster) -> None:
+    """What refers to another's indicator goes to nobody who may not read that. Raises WiderError."""
+    for key in statement.refs() if "refs" in statement.body else ():
+        target = indicators.get(connection, key)
+        if key[0] == statement.issuer or target is None or not target.stix:
+            continue
+        decision = sharing.no_wider_than(sharing.audience_of(statement), target.audience, roster)
+        if not decision:
+            why = " ".join(reason.sentence for reason in decision.reasons)
+            raise WiderError(f"this refers to an indicator of {key[0]}: {why}", id=key[1])
 
 
 def _chunks(proposal: Proposal, objects: Sequence[bytes]) -> list[list[bytes]]:

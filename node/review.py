@@ -18,7 +18,7 @@ from sqlalchemy.engine import Connection
 
 from node import drafts, explain, publish, store
 from node.drafts import Draft, Proposal
-from node.outbox import Queued
+from node.outbox import REFUSED, Queued
 from node.publish import Act, Author, Officer
 from node.store import AuditLine
 from port2port import canonical, keys
@@ -136,16 +136,13 @@ def retract(connection: Connection, author: Author, ident: str, reason: str, act
     or as ``publish.publish``.
     """
     require_reason(reason)
-    newest: dict[str, tuple[bytes, Statement]] = {}
-    for own in explain.find_own(connection, ident):
-        for item in own.envelope.objects:
-            data = orjson.loads(item.body)
-            if "modified" in data and own.statement.kind != "retract":
-                newest[data["id"]] = (item.body, own.statement)
-    if is_stix_id(ident):
-        newest = {stix_id: found for stix_id, found in newest.items() if stix_id == ident}
+    newest = _newest_of(connection, ident)
     if not newest:
         raise NothingToRetractError("this port has published nothing of this id that can be taken back")
+    for stix_id in [one for one in newest if _taken_back(connection, one)]:
+        del newest[stix_id]
+    if not newest:
+        raise NothingToRetractError("this was taken back already")
     by_statement: dict[str, tuple[Statement, list[bytes]]] = {}
     for body, said in newest.values():
         by_statement.setdefault(said.id, (said, []))[1].append(body)
@@ -156,6 +153,22 @@ def retract(connection: Connection, author: Author, ident: str, reason: str, act
     for officer in act.officers:
         record(connection, officer, act.now, action=RETRACT, subject=ident, facts=facts)
     return queued
+
+
+def _newest_of(connection: Connection, ident: str) -> dict[str, tuple[bytes, Statement]]:
+    """By id: the newest version of each object under ``ident``, with what it was said in; not what the hub refused."""
+    newest: dict[str, tuple[bytes, Statement]] = {}
+    for own in explain.find_own(connection, ident):
+        for item in own.envelope.objects if own.state != REFUSED and own.statement.kind != RETRACT else ():
+            data = orjson.loads(item.body)
+            if "modified" in data and (not is_stix_id(ident) or data["id"] == ident):
+                newest[data["id"]] = (item.body, own.statement)
+    return newest
+
+
+def _taken_back(connection: Connection, stix_id: str) -> bool:
+    said = [own for own in explain.find_own(connection, stix_id) if own.statement.kind == RETRACT]
+    return any(own.state != REFUSED for own in said)
 
 
 def _retraction(said: Statement, bodies: Sequence[bytes], member: str, reason: str, now: datetime) -> Proposal:

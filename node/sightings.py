@@ -38,6 +38,8 @@ from port2port.verify import VerifiedEntry
 _TABLE: Final = tables.SightingRow.__table__  # type: ignore[attr-defined]  # SQLModel adds it
 RULE: Final = "rule:auto-sighting@1"
 INCOMING: Final = "incoming"
+TAKEN_BACK: Final = "incoming, taken back"
+_OTHERS: Final = (INCOMING, TAKEN_BACK)
 SENT: Final = "sent"
 DUTY_OFFICER: Final = "duty officer only"
 NEEDS_OFFICERS: Final = "needs officers"
@@ -93,7 +95,7 @@ class Sighter:
 
     def load(self, connection: Connection) -> None:
         """Take up the windows as they were told before a restart."""
-        for row in connection.execute(sa.select(_TABLE).where(_TABLE.c.state != INCOMING)):
+        for row in connection.execute(sa.select(_TABLE).where(_TABLE.c.state.not_in(_OTHERS))):
             indicator = indicators.get(connection, (row.issuer, row.stix_id))
             if indicator is not None:
                 one = _of_row(row, indicator)
@@ -179,7 +181,8 @@ def tell(
                 "reason": "a sighting under an indicator with personal data",
                 "subjects": [one.subject],
             }
-            drafts.add(connection, f"sighting/{one.row_subject}", proposal, why, now=now)
+            source = "/".join(("sighting", *one.indicator.key, one.row_subject))
+            drafts.renew(connection, source, proposal, why, now=now)
     _save(connection, one, state, now)
     return state
 
@@ -242,11 +245,15 @@ def handle_incoming(member: str) -> Callable[[Connection, VerifiedEntry, Roster]
 
     def handler(connection: Connection, entry: VerifiedEntry, _roster: Roster) -> None:
         said = entry.statement
-        if said.kind != "sighting" or not entry.understood or said.issuer == member or said.realm != indicators.REAL:
+        if not entry.understood or said.issuer == member or said.realm != indicators.REAL:
+            return
+        if said.kind in {"retract", "sighting"}:
+            _take_back(connection, entry)
+        if said.kind != "sighting":
             return
         ours = {stix_id for issuer, stix_id in said.refs() if issuer == member}
         for found in entry.objects:
-            if found.type == "sighting" and found.data.get("sighting_of_ref") in ours:
+            if found.type == "sighting" and not found.revoked and found.data.get("sighting_of_ref") in ours:
                 _take_incoming(connection, said.issuer, found.data)
 
     return handler
@@ -282,7 +289,7 @@ def describe(seen: Seen, roster: Roster) -> str:
 
 def hits(connection: Connection, *, limit: int = 100) -> list[dict[str, Any]]:
     """Our own matches, the newest first; handling is the first thing in each."""
-    query = sa.select(_TABLE).where(_TABLE.c.state != INCOMING).order_by(_TABLE.c.last_ms.desc()).limit(limit)
+    query = sa.select(_TABLE).where(_TABLE.c.state.not_in(_OTHERS)).order_by(_TABLE.c.last_ms.desc()).limit(limit)
     found = []
     for row in connection.execute(query):
         body = orjson.loads(row.body)
@@ -369,8 +376,8 @@ def _take_incoming(connection: Connection, issuer: str, data: Mapping[str, Json]
     key = {"issuer": issuer, "stix_id": str(data["id"]), "subject": str(data["sighting_of_ref"])}
     modified_ms = _ms(data, "modified")
     where = [_TABLE.c[name] == value for name, value in key.items()]
-    known = connection.scalar(sa.select(_TABLE.c.published_ms).where(*where))
-    if known is not None and known >= modified_ms:
+    known = connection.execute(sa.select(_TABLE.c.state, _TABLE.c.published_ms).where(*where)).one_or_none()
+    if known is not None and (known.state == TAKEN_BACK or known.published_ms >= modified_ms):
         return
     count = data.get("count")
     values = {
@@ -382,6 +389,16 @@ def _take_incoming(connection: Connection, issuer: str, data: Mapping[str, Json]
         "body": orjson.dumps(dict(data)),
     }
     _upsert(connection, key, values)
+
+
+def _take_back(connection: Connection, entry: VerifiedEntry) -> None:
+    """Sightings that their author retracts: shown no more, whatever versions come later."""
+    issuer = entry.statement.issuer
+    named = {found.id for found in entry.objects if found.revoked}
+    if entry.statement.kind == "retract":
+        named |= {stix_id for who, stix_id in entry.statement.refs() if who == issuer}
+    where = (_TABLE.c.issuer == issuer, _TABLE.c.stix_id.in_(named), _TABLE.c.state == INCOMING)
+    connection.execute(sa.update(_TABLE).where(*where).values(state=TAKEN_BACK))
 
 
 def _ms(data: Mapping[str, Json], name: str) -> int:

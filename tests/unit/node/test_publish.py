@@ -158,7 +158,7 @@ def test_a_key_the_roster_does_not_know_signs_nothing(desk: Desk) -> None:
 
 def test_an_officers_key_under_another_name_signs_nothing(desk: Desk) -> None:
     borrowed = publish.Officer(pseudonym="o1", key=desk.fed.ports[B].second_officer)
-    with pytest.raises(publish.OfficerError, match="not the officer's key of o1"):
+    with pytest.raises(publish.OfficerError, match="the key of o2, not of o1"):
         desk.publish(desk.draft(), amber(), desk.act(borrowed))
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import orjson
 import pytest
 
-from node import drafts, review, store
+from node import drafts, outbox, review, store
 from node.review import Choice, DecisionError, NothingToRetractError, ReasonError
 from node.store import AuditLine
 from port2port import canonical
@@ -154,6 +154,25 @@ def test_a_retraction_by_object_takes_back_that_object_alone(desk: Desk) -> None
     said = statement_of(queued.envelope)
     assert (said.kind, said.refs(), said.tlp, said.body["reason"]) == ("retract", ((B, stix_id),), Tlp.AMBER, "mistake")
     assert trail(desk)[0].action == "retract"
+
+
+def test_what_was_taken_back_is_not_taken_back_again(desk: Desk) -> None:
+    draft = desk.draft()
+    desk.publish(draft, amber())
+    stix_id = stix_id_of(draft.proposal.objects[0])
+    desk.node.store.write_now(lambda c: review.retract(c, desk.author, draft.id, "mistake", desk.act()))
+    for ident in (draft.id, stix_id):
+        with pytest.raises(NothingToRetractError, match="taken back already"):
+            desk.node.store.write_now(lambda c, i=ident: review.retract(c, desk.author, i, "again", desk.act()))
+    assert [statement_of(raw).kind for raw in desk.send()] == ["publish", "retract"]
+
+
+def test_what_the_hub_refused_is_not_taken_back(desk: Desk) -> None:
+    draft = desk.draft()
+    (queued,) = desk.publish(draft, amber())
+    desk.node.store.write_now(lambda c: outbox.refused(c, queued.digest, code="POLICY", text="no"))
+    with pytest.raises(NothingToRetractError):
+        desk.node.store.write_now(lambda c: review.retract(c, desk.author, draft.id, "mistake", desk.act()))
 
 
 def test_what_we_never_said_cannot_be_taken_back(desk: Desk) -> None:

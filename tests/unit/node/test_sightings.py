@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -11,12 +12,16 @@ from typing import Any
 import orjson
 import pytest
 
-from node import drafts, sightings
+from node import drafts, review, sightings, store
 from node.indicators import Indicator
+from node.publish import WiderError
+from node.review import Choice
 from node.sightings import Sighted, Sighter
 from node.watch import Decision, Handling, Match, Track, WatchedIndicator
 from port2port.patterns import TemplateCache, compile_pattern
 from port2port.sharing import audience_of, no_wider_than
+from port2port.stix import objects as stix
+from port2port.stix.normalise import normalise
 from port2port.tlp import Tlp
 from port2port.wire import decode_envelope
 from tests.fakes.desks import A, B, C, Desk, Harbour
@@ -223,6 +228,37 @@ def test_a_sighting_about_personal_data_waits_for_two_officers(harbour: Harbour,
     assert (draft.proposal.kind, draft.proposal.personal_data) == ("sighting", True)
 
 
+def test_a_stay_that_waits_for_two_officers_is_one_draft_brought_up_to_date(harbour: Harbour, desk: Desk) -> None:
+    one = target(harbour, personal_data=True, purpose="isps", two_officers=True)
+    for minutes in (0, 15, 30):
+        due = sighted(one)
+        window = replace(due.window, last_seen=T0 + timedelta(minutes=60 + minutes), count=minutes + 1)
+        tell(desk, replace(due, window=window, sighting_id=uuid.UUID(int=7 << 76 | 2 << 62)))
+        desk.fed.clock.advance(900)
+    (draft,) = desk.node.store.read_now(drafts.listed)
+    (raw,) = draft.proposal.objects
+    assert orjson.loads(raw)["count"] == 31
+    other = target(harbour, personal_data=True, purpose="isps", two_officers=True)
+    tell(desk, sighted(other))
+    assert len(desk.node.store.read_now(drafts.listed)) == 2
+    desk.node.store.write_now(lambda c: review.reject_draft(c, A, draft.id, "not ours to say", desk.act()))
+    tell(desk, sighted(one))
+    assert len(desk.node.store.read_now(drafts.listed)) == 1
+
+
+def test_an_officer_cannot_make_a_sighting_wider_than_its_indicator(harbour: Harbour, desk: Desk) -> None:
+    one = target(harbour, personal_data=True, purpose="isps", two_officers=True)
+    tell(desk, sighted(one))
+    (draft,) = desk.node.store.read_now(drafts.listed)
+    both = desk.act(desk.officer(1), desk.officer(2))
+    for wider in (Choice(tlp=Tlp.GREEN), Choice(groups=(), recipients=(B, C))):
+        with pytest.raises(WiderError):
+            desk.publish(draft, wider, both)
+    assert desk.send() == []
+    desk.publish(draft, Choice(), both)
+    assert len(desk.send()) == 1
+
+
 def test_an_author_cannot_use_us_as_its_radar(harbour: Harbour, desk: Desk) -> None:
     one = target(harbour)
     states = [
@@ -275,6 +311,40 @@ def test_members_that_joined_the_group_later_get_nothing_about_an_older_indicato
 def test_an_author_outside_the_group_it_named_is_told_alone(harbour: Harbour, desk: Desk) -> None:
     harbour.feed.log(harbour.fed.group("others", A, C))
     assert sightings.readers_of(target(harbour, groups=("others",)), A, desk.roster) == ((), (B,))
+
+
+@pytest.mark.parametrize("by_reference", [True, False])
+def test_a_sighting_that_its_author_took_back_is_not_shown_and_does_not_come_back(
+    harbour: Harbour, desk: Desk, by_reference: bool
+) -> None:
+    one = target(harbour)
+    tell(desk, sighted(one))
+    (raw,) = desk.send()
+    harbour.pull()
+    mine = harbour.desks[B]
+    (seen,) = mine.node.store.read_now(lambda c: sightings.seen_of(c, one.stix_id))
+    (item,) = decode_envelope(raw).objects
+    desk.fed.clock.advance(60)
+    given: dict[str, Any] = {"tlp": Tlp.AMBER, "groups": ("seaports",)}
+    stranger = harbour.fed.retract(C, [seen.stix_id], **given)
+    harbour.feed.log(stranger)
+    mine.pull()
+    assert mine.node.store.read_now(lambda c: sightings.seen_of(c, one.stix_id)) == [seen]
+    body = {"refs": [{"id": one.stix_id, "issuer": B}]}
+    last = stix.revoked(item.body, desk.fed.clock.now())
+    back = (
+        harbour.fed.retract(A, [seen.stix_id], seq=100, **given)
+        if by_reference
+        else harbour.fed.content(A, "sighting", objects=[last], body=body, seq=100, **given)
+    )
+    harbour.feed.log(back)
+    mine.pull()
+    assert mine.node.store.read_now(lambda c: sightings.seen_of(c, one.stix_id)) == []
+    data = {**orjson.loads(item.body), "modified": "2030-01-01T00:00:00.000Z", "count": 9}
+    harbour.feed.log(harbour.fed.content(A, "sighting", objects=[normalise(data)], body=body, seq=101, **given))
+    mine.pull()
+    assert mine.node.store.read_now(store.quarantined_count) == 0
+    assert mine.node.store.read_now(lambda c: sightings.seen_of(c, one.stix_id)) == []
 
 
 def test_somebody_elses_sighting_of_somebody_elses_indicator_is_not_ours(harbour: Harbour) -> None:
