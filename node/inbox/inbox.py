@@ -186,11 +186,7 @@ class Inbox:
             store.dispute(connection, key_id, since_ms)
         for issuer, digest in outcome.reaffirmed:
             store.reaffirm(connection, issuer, [digest])
-        others = [entry for entry in outcome.entries if _by_another(entry, after.member)]
-        receipts.owe(connection, [(entry.index, entry.digest) for entry in others], "delivered", at_ms)
-        for entry in others:
-            if entry.statement.kind == "retract" and entry.understood:
-                receipts.owe(connection, indicators.named_by(connection, entry.statement), "retracted", at_ms)
+        _owe(connection, [entry for entry in outcome.entries if _by_another(entry, after.member)], at_ms)
         store.quarantine(connection, [_quarantine_row(refusal, at_ms) for refusal in outcome.refusals])
         for alarm in outcome.alarms:
             alarms.raise_alarm(connection, alarm, at_ms)
@@ -211,6 +207,14 @@ class Inbox:
         at_ms = to_ms(self._clock.now())
         await self._store.write(lambda connection: alarms.raise_alarm(connection, alarm, at_ms))
         raise SplitViewError(text, size=size, evidence=path.name)
+
+
+def _owe(connection: Connection, others: Sequence[VerifiedEntry], at_ms: int) -> None:
+    """The receipts that we owe the authors of these entries."""
+    receipts.owe(connection, [(entry.index, entry.digest) for entry in others], "delivered", at_ms)
+    for entry in others:
+        if entry.statement.kind == "retract" and entry.understood:
+            receipts.owe(connection, indicators.named_by(connection, entry.statement), "retracted", at_ms)
 
 
 def evidence_of(connection: Connection, found: Contradiction, frontier: Frontier) -> Evidence:
