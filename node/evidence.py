@@ -113,7 +113,7 @@ def collect(connection: Connection, statement_id: str, genesis_hash: str) -> byt
 
 def proof_of(connection: Connection, statement_id: str) -> bytes | None:
     """The offline bundle of a logged statement under our largest verified checkpoint; None while it is not logged."""
-    entry = store.entry_by_statement(connection, statement_id)
+    entry = store.own_entry(connection, statement_id)
     head = store.head(connection)
     if entry is None or not head.note or entry.index >= head.size:
         return None

@@ -24,7 +24,7 @@ from node.store import AuditLine
 from port2port import canonical, keys
 from port2port import envelope as dsse
 from port2port.canonical import Json
-from port2port.clock import to_ms, to_text
+from port2port.clock import from_text, to_ms, to_text
 from port2port.errors import NotFoundError, PolicyError, VerificationError
 from port2port.ids import is_stix_id
 from port2port.roster import Roster
@@ -245,7 +245,7 @@ def describe(draft: Draft) -> list[str]:
     if why.get("single_open_source"):
         lines.append("caution    single open source: anybody with a transmitter can make this up")
     lines += [f"track      {text}" for text in _tracks(why.get("tracks"))]
-    lines.append(f"evidence   {len(draft.evidence)} raw lines, {len(draft.findings)} findings of the same cause")
+    lines.append(f"evidence   raw lines: {len(draft.evidence)}, findings of the same cause: {len(draft.findings)}")
     lines += [f"object     {orjson.loads(raw)['id']}" for raw in said.objects]
     return lines
 
@@ -310,10 +310,15 @@ def _numbers(numbers: Json) -> list[str]:
 
 def _tracks(tracks: Json) -> list[str]:
     return [
-        f"{item['track']}: {item['cell']}, {item['first_seen']} to {item['last_seen']}{_named(item.get('names'))}"
+        f"{item['track']}: {item['cell']}, {_minute(item['first_seen'])} to {_minute(item['last_seen'])} UTC"
+        f"{_named(item.get('names'))}"
         for item in (tracks if isinstance(tracks, list) else ())
         if isinstance(item, dict)
     ]
+
+
+def _minute(text: Json) -> str:
+    return f"{from_text(str(text)):%Y-%m-%d %H:%M}"
 
 
 def _named(names: Json) -> str:

@@ -23,7 +23,7 @@ from node.drafts import Proposal
 from node.indicators import Indicator
 from node.publish import Act, Author
 from node.visits import Verdict, hour_of
-from node.watch import Decision, Match, Past, SightingWindow, fold, published
+from node.watch import Decision, Match, Past, SightingWindow, Track, fold, published
 from node.watch import due as is_due
 from port2port.canonical import Json
 from port2port.clock import from_ms, to_ms
@@ -134,7 +134,7 @@ class Sighter:
         return Sighted(
             indicator=indicator,
             subject=",".join(past.identities),
-            track="undetermined" if past.partial else None,
+            track=Track.UNDETERMINED.value if past.partial else None,
             looking="back",
             handling=indicator.handling,
             window=window,
@@ -281,10 +281,21 @@ def describe(seen: Seen, roster: Roster) -> str:
     known = roster.member_table.get(seen.by)
     name = known.name if known is not None else seen.by
     port = f" ({seen.port})" if seen.port else ""
-    track = f", {seen.track}" if seen.track else ""
+    track = f", {which_ship(seen.track)}" if seen.track else ""
     back = ", from its records" if seen.looking == "back" else ""
+    # To the hour: no sighting says more.
     first, last = f"{seen.first_seen:%Y-%m-%d %H:00}", f"{seen.last_seen:%Y-%m-%d %H:00} UTC"
-    return f"seen at {name}{port}, first {first}, last {last}, {seen.count} times{track}{back}"
+    return f"seen at {name}{port}, first {first}, last {last}, {times(seen.count)}{track}{back}"
+
+
+def which_ship(track: str) -> str:
+    """Which ship of a cloned identity it was, for a person."""
+    return "which of the ships cannot be told" if track == Track.UNDETERMINED.value else track
+
+
+def times(count: int) -> str:
+    """How often, for a person."""
+    return "once" if count == 1 else f"{count} times"
 
 
 def hits(connection: Connection, *, limit: int = 100) -> list[dict[str, Any]]:

@@ -27,8 +27,8 @@ from hub.tables import BODY, CONTROL, ENTRY, TLS_CERTIFICATE
 from hub.transparency import Log, fold_roster
 from port2port import settings as toml
 from port2port.clock import SystemClock, from_ms, to_ms, to_text
-from port2port.coordination import encode_control_log
-from port2port.errors import ConfigurationError, PolicyError
+from port2port.coordination import encode_control_log, type_of
+from port2port.errors import ConfigurationError, MalformedError, PolicyError
 from port2port.genesis import Genesis, from_statement, genesis_hash
 from port2port.invitation import Invitation
 from port2port.join_request import JoinRequest
@@ -153,6 +153,7 @@ def _chosen(waiting: Sequence[tuple[JoinRequest, int]], name: str) -> tuple[Join
 def run_admit(args: argparse.Namespace) -> int:
     """Put a signed control statement into the log, verified like any other; also while the hub serves."""
     raw = _read(args.file)
+    _require_complete(raw)
     with Desk.open(args.config) as desk:
         anchor, origin = _anchor(desk, raw)
         log = Log(desk.store, origin=origin, key=desk.keyring.log, clock=desk.clock)
@@ -171,6 +172,15 @@ def run_admit(args: argparse.Namespace) -> int:
     if result.index == 0:
         print(f"the genesis hash of this federation is {anchor}")
     return 0
+
+
+def _require_complete(raw: bytes) -> None:
+    """Raises PolicyError for one of our files that is on its way to, or between, the coordinators."""
+    try:
+        kind = type_of(raw)
+    except MalformedError:
+        return
+    raise PolicyError(f"this is a {kind} file: coordinators must sign it first, with port2port coordinator approve")
 
 
 def _anchor(desk: Desk, raw: bytes) -> tuple[str, str]:

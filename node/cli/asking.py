@@ -82,13 +82,15 @@ def run_hits(args: argparse.Namespace) -> int:
     """What we have seen under others' indicators; handling is the first thing in each line."""
     with Desk.open(args.config) as desk:
         rows = desk.read(sightings.hits)
-        for row in rows:
-            row |= {"first_seen": to_text(row["first_seen"]), "last_seen": to_text(row["last_seen"])}
         lines = [
-            f"{row['handling'].upper():<12} {row['subject']} {row['first_seen']} to {row['last_seen']}, "
-            f"{row['count']} times{', ' + row['track'] if row['track'] else ''}; {row['issuer']} asked; {row['state']}"
+            f"{row['handling'].upper():<12} {row['subject']}  {row['first_seen']:%Y-%m-%d %H:%M} to "
+            f"{row['last_seen']:%Y-%m-%d %H:%M} UTC, {sightings.times(row['count'])}"
+            f"{', ' + sightings.which_ship(row['track']) if row['track'] else ''}; {row['issuer']} asked; "
+            f"sighting {row['state']}"
             for row in rows
         ]
+        for row in rows:
+            row |= {"first_seen": to_text(row["first_seen"]), "last_seen": to_text(row["last_seen"])}
         show(args, rows, lines or ["no hits"])
     return 0
 

@@ -19,7 +19,7 @@ from sqlalchemy.engine import Connection
 from node.drafts import Defaults
 from node.inbox import load_state
 from node.outbox import Outbox, SequenceFile
-from node.publish import Act, Author, Officer
+from node.publish import Act, Author, Officer, require_officer
 from node.rules import RuleFile
 from node.settings import NodeSettings
 from node.store import NodeStore, open_store
@@ -118,6 +118,7 @@ class Desk(AbstractContextManager["Desk"]):
         return tuple(self._officer(pseudonym, path) for pseudonym, path in named)
 
     def _officer(self, pseudonym: str, passphrase_file: Path | None) -> Officer:
+        """One officer whose key the roster knows as his today. Raises ConfigurationError or OfficerError."""
         paths = self.settings.keys.officers
         mine = [path for path in paths if path.name == f"officer-{pseudonym}.key"] or list(paths)
         if not mine:
@@ -128,7 +129,9 @@ class Desk(AbstractContextManager["Desk"]):
             key = _unlocked(path, secret, alone=len(mine) == 1)
             known = None if key is None else roster.keys.get(key.key_id)
             if key is not None and (len(mine) == 1 or (known is not None and known.pseudonym == pseudonym)):
-                return Officer(pseudonym=pseudonym, key=key)
+                officer = Officer(pseudonym=pseudonym, key=key)
+                require_officer(roster, self.member, officer, self.clock.now())
+                return officer
         raise ConfigurationError(f"none of the officers' key files opens for {pseudonym} with this passphrase")
 
 

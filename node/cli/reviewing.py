@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from datetime import timedelta
 from functools import partial
+from hashlib import sha256
 
 from sqlalchemy.engine import Connection
 
@@ -13,6 +14,7 @@ from node.cli.desk import Desk, show
 from node.drafts import Draft
 from node.outbox import Queued
 from node.review import Choice
+from port2port.canonical import Json
 from port2port.clock import to_text
 from port2port.errors import NotFoundError
 from port2port.tlp import parse as tlp_of
@@ -74,11 +76,19 @@ def run_suppress(args: argparse.Namespace) -> int:
 def run_approve_rule(args: argparse.Namespace) -> int:
     """Sign a rule of the rules file; the signature goes into that file."""
     with Desk.open(args.config) as desk:
-        (officer,) = desk.officers(args)
+        act = desk.act(desk.officers(args), desk.roster())
+        (officer,) = act.officers
         rule = next((one for one in desk.rules.automatic() if one.id == args.id), None)
         if rule is None:
             raise NotFoundError(f"the rules file has no rule {args.id}")
         signature = rules.approval(rule, officer)
+        digest = sha256(rule.to_bytes()).hexdigest()
+        facts: dict[str, Json] = {"at": to_text(act.now), "digest": digest, "version": rule.version}
+        desk.write(
+            lambda connection: review.record(
+                connection, officer, act.now, action="approve-rule", subject=rule.id, facts=facts
+            )
+        )
         show(args, {"id": rule.id, "signature": signature}, [f'signature = "{signature}"'])
     return 0
 

@@ -180,6 +180,13 @@ def entry_by_statement(connection: Connection, statement_id: str) -> StoredEntry
     return None if row is None else _stored(row)
 
 
+def own_entry(connection: Connection, statement_id: str) -> StoredEntry | None:
+    """The entry of a statement that this port made; others may use its id, too."""
+    query = sa.select(_ENTRY).where(_ENTRY.c.statement_id == statement_id, _ENTRY.c.own).limit(1)
+    row = connection.execute(query).one_or_none()
+    return None if row is None else _stored(row)
+
+
 def entries_from(connection: Connection, start: int, *, limit: int) -> list[StoredEntry]:
     """Entries from a log index on, in log order."""
     query = sa.select(_ENTRY).where(_ENTRY.c.index >= start).order_by(_ENTRY.c.index).limit(limit)

@@ -13,7 +13,7 @@ from typing import Final
 
 from port2port import canonical, coordination, keys
 from port2port.canonical import Json
-from port2port.clock import Clock, SystemClock, from_text, to_ms
+from port2port.clock import Clock, SystemClock, from_ms, from_text, to_ms
 from port2port.coordination import ControlLog, Proposal, document
 from port2port.errors import ConfigurationError, MalformedError, PolicyError
 from port2port.genesis import from_statement, genesis_hash, to_b64
@@ -29,6 +29,7 @@ from port2port.tlp import parse as tlp_of
 MACHINE_KEY_DAYS: Final = 90
 OFFICER_KEY_DAYS: Final = 365
 _DAY_MS: Final = 86_400_000
+_FAR_MS: Final = 253_402_300_800_000  # the year 10000, beyond which no date is
 KEY_SUFFIX: Final = ".coordinator.key"
 PUBLIC_SUFFIX: Final = ".coordinator.pub"
 
@@ -331,10 +332,17 @@ def describe(body: Mapping[str, Json]) -> list[str]:
     if not isinstance(ops, list):
         return [f"{name}: {_short(value)}" for name, value in sorted(body.items()) if name != "ca_root"]
     return [
-        f"{op.get('op')}: " + ", ".join(f"{name} {_short(value)}" for name, value in sorted(op.items()) if name != "op")
+        f"{op.get('op')}: " + ", ".join(_named(name, value) for name, value in sorted(op.items()) if name != "op")
         for op in ops
         if isinstance(op, dict)
     ]
+
+
+def _named(name: str, value: Json) -> str:
+    """A field of an operation; moments as dates, because a person compares them."""
+    if name.endswith("_ms") and isinstance(value, int) and 0 < value < _FAR_MS:
+        return f"{name.removesuffix('_ms')} {from_ms(value):%Y-%m-%d %H:%M} UTC"
+    return f"{name} {'none' if value is None else _short(value)}"
 
 
 def _short(value: Json) -> str:

@@ -178,6 +178,12 @@ def test_a_join_request_goes_to_the_coordinator_and_its_approval_makes_a_member(
     assert read_control_log(control.read_bytes(), str(status["genesis"])).roster.is_member("beanr")
 
 
+def test_what_more_coordinators_must_sign_is_told_from_what_is_broken(place, capsys):
+    assert place.init("--threshold", "1", "--demo") == 0
+    assert place.call("admit", place.hub / "genesis.p2p-proposal") == 2
+    assert "coordinators must sign it first" in capsys.readouterr().err
+
+
 def test_what_is_not_signed_by_the_coordinators_is_not_admitted(place, capsys):
     place.found()
     foreign = place.root / "foreign"

@@ -61,6 +61,17 @@ def test_the_zip_proves_itself_with_the_genesis_hash_alone(harbour: Harbour, des
     )
 
 
+def test_anothers_statement_under_the_same_id_is_not_proven_instead(
+    harbour: Harbour, desk: Desk, queued: Queued
+) -> None:
+    harbour.feed.log(harbour.fed.publish(A, id=queued.statement_id))
+    desk.send()
+    harbour.pull()
+    found = files(collected(desk, queued.statement_id))
+    report = bundle.check(found["proof.p2p-bundle"], harbour.fed.genesis_hash, harbour.fed.validate)
+    assert report.entry.envelope.statement == found["statement.json"]
+
+
 def test_the_same_evidence_makes_the_same_file(harbour: Harbour, desk: Desk, queued: Queued) -> None:
     desk.send()
     harbour.pull()

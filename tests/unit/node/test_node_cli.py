@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from node import store
 from node.__main__ import ACTIONS, build_parser, main
 from node.cli import desk as desk_module
 from node.cli.running import host_and_port, transport_of
@@ -270,6 +271,26 @@ def test_a_rule_is_approved_with_an_officers_key(terminal: Terminal) -> None:
     )
     terminal.config.write_text('rules = "rules.toml"\n' + terminal.config.read_text())
     assert terminal.signed("approve-rule", "clones", "--officer", "o1").startswith('signature = "')
+    (line,) = terminal.desk.node.store.read_now(store.audit_lines)
+    assert (line.action, line.subject, line.officer) == ("approve-rule", "clones", "o1")
+
+
+@pytest.mark.parametrize(
+    "args",
+    [
+        pytest.param(("suppress", "add", "mute", "geofence", "--days", "1", "--reason", "noise"), id="suppress"),
+        pytest.param(("review", "publish", "D1", "--group", "seaports"), id="publish"),
+    ],
+)
+def test_who_uses_anothers_key_or_a_revoked_one_decides_nothing(terminal: Terminal, args: tuple[str, ...]) -> None:
+    terminal.desk.draft()
+    said = terminal.signed(*args, "--officer", "o9", code=2)
+    assert "opens for o9" in said
+    terminal.desk.feed.log(terminal.desk.fed.revoke_key(terminal.desk.officer().key.key_id))
+    terminal.desk.pull()
+    assert "was revoked" in terminal.signed(*args, "--officer", "o1", code=2)
+    assert terminal.desk.node.store.read_now(store.audit_lines) == []
+    assert terminal.desk.send() == []
 
 
 def test_status_works_while_the_node_does_not_run(terminal: Terminal) -> None:

@@ -108,9 +108,7 @@ def test_the_author_learns_who_saw_it_and_when(harbour: Harbour, desk: Desk) -> 
     (seen,) = harbour.desks[B].node.store.read_now(lambda c: sightings.seen_of(c, one.stix_id))
     assert (seen.by, seen.count, seen.track) == (A, 1, "cloned track")
     line = sightings.describe(seen, harbour.fed.roster)
-    assert line.startswith(
-        "seen at Port beanr, first 2026-11-22 08:00, last 2026-11-22 08:00 UTC, 1 times, cloned track"
-    )
+    assert line.startswith("seen at Port beanr, first 2026-11-22 08:00, last 2026-11-22 08:00 UTC, once, cloned track")
     assert harbour.desks[C].node.store.read_now(lambda c: sightings.seen_of(c, one.stix_id)) == []
 
 
