@@ -297,8 +297,13 @@ class Uplink:
             return False
         limit = LIMITS.receipts_per_call
 
+        # Once a rekey is logged the old key's word counts no more; the new one signs what we owe after a restart.
+        key = roster.keys.get(parts.machine.key_id)
+        current = key is not None and key.revoked_index is None
+
         def what(connection: Connection) -> tuple[list[Receipt], int]:
-            return receipts.owed(connection, state.member, limit=limit), int(store.marked(connection, CURSOR) or 0)
+            owed = receipts.owed(connection, state.member, limit=limit) if current else []
+            return owed, int(store.marked(connection, CURSOR) or 0)
 
         mine, after = await parts.store.read(what)
         signed = await asyncio.to_thread(lambda: [receipts.sign(item, parts.machine) for item in mine])

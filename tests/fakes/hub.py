@@ -146,6 +146,9 @@ class FakeConnection:
     async def receipts(self, mine: Sequence[SignedReceipt], after: int) -> tuple[list[SignedReceipt], int]:
         if any((self._member, receipts.parse(item.receipt).index) in self._hub.hidden for item in mine):
             raise NotFoundError("there is no such entry")
+        keys = self._hub.feed.fed.roster.keys
+        if any(item.key_id not in keys or keys[item.key_id].revoked_index is not None for item in mine):
+            raise NotMemberError("a receipt is signed by a current machine key of the member that hands it in")
         self._hub.receipts += mine
         theirs = [item for item in self._hub.receipts if self._issuer(item) == self._member]
         return theirs[after:], len(theirs)

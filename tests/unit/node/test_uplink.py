@@ -225,6 +225,22 @@ async def test_receipts_for_what_we_may_not_see_any_more_hold_nothing_up(home: P
         assert rig.hub.connections == 1
 
 
+@story
+async def test_a_node_whose_key_was_replaced_goes_on_and_keeps_its_receipts_for_the_new_one(home: Path) -> None:
+    async with rig_in(home) as rig:
+        node = rig.start(A)
+        await rig.until(lambda: node.inbox.state.size == 3)
+        rig.hub.append(rig.fed.revoke_key(rig.fed.ports[A].machine.key_id))
+        await rig.until(lambda: node.inbox.state.size == 4)
+        rig.hub.append(rig.fed.publish(B))
+        await rig.until(lambda: node.inbox.state.size == 5)
+        for _ in range(50):
+            rig.fed.clock.advance(0.2)
+            await asyncio.sleep(0.002)
+        assert rig.hub.connections == 1
+        assert len(node.store.read_now(lambda c: receipts.owed(c, A, limit=9))) == 1
+
+
 def test_a_node_that_waits_for_approval_says_so_once_and_leaves_no_error_behind(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
