@@ -1,0 +1,188 @@
+"""Sessions: a 256-bit id in a cookie, of which only the SHA-256 is stored.
+
+A person's session ends 30 minutes after its last request and 12 hours after its start, a shift. A wall display has
+no idle limit and may only read. Signing in, and a change of roles, always give a new id. A session is only ever
+the account it was made for: changing user is signing out and in.
+"""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from hashlib import sha256
+from typing import Final
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from port2port.clock import to_ms
+from port2port.console import accounts
+from port2port.console.people import Person, Role
+from port2port.console.tables import SessionRow
+from port2port.errors import NotFoundError
+
+COOKIE: Final = "__Host-p2p"
+IDLE: Final = timedelta(minutes=30)
+ABSOLUTE: Final = timedelta(hours=12)
+DISPLAY_ABSOLUTE: Final = timedelta(days=90)
+TOUCH_EVERY_MS: Final = 60_000  # how exactly "last used" is kept: one write a minute, not one a request
+_DEVICE_CHARS: Final = 120
+_SESSION: Final = SessionRow.__table__  # type: ignore[attr-defined]  # set by SQLModel
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Session:
+    """A signed-in browser as its owner sees it; ``name`` ends it and opens nothing."""
+
+    name: str
+    account: str
+    display: bool
+    method: str
+    device: str
+    address: str
+    created_ms: int
+    seen_ms: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Visit:
+    """Whose request this is, and whether the session's last use should be written down."""
+
+    person: Person
+    stale: bool
+
+
+def start(
+    connection: Connection,
+    account: str,
+    *,
+    method: str,
+    device: str,
+    address: str,
+    now: datetime,
+    display: bool = False,
+) -> str:
+    """A new session of an account; the answer is the id for the cookie, kept nowhere else."""
+    secret = secrets.token_urlsafe(32)
+    moment = to_ms(now)
+    connection.execute(
+        sa.insert(_SESSION).values(
+            digest=digest_of(secret),
+            name=secrets.token_hex(8),
+            account=account,
+            display=display,
+            method=method,
+            device=_plain(device),
+            address=address[:60],
+            created_ms=moment,
+            seen_ms=moment,
+        )
+    )
+    return secret
+
+
+def find(connection: Connection, secret: str, now: datetime) -> Visit | None:
+    """Who the cookie's id belongs to; None where it is unknown, over, or of a disabled account. Reads only."""
+    row = connection.execute(sa.select(_SESSION).where(_SESSION.c.digest == digest_of(secret))).first()
+    if row is None or _over(row.created_ms, row.seen_ms, display=row.display, now=now):
+        return None
+    account = accounts.by_id(connection, row.account)
+    if account.disabled:
+        return None
+    wishes = accounts.preferences(connection, account.id)
+    person = Person(
+        account=account.id,
+        pseudonym=account.pseudonym,
+        member=account.member,
+        roles=frozenset({Role.VIEWER}) if row.display else account.roles,
+        session=row.name,
+        language=wishes.get("language", ""),
+        theme=wishes.get("theme", "system"),
+        keyboard=wishes.get("keyboard", "single"),
+        display=row.display,
+    )
+    return Visit(person=person, stale=to_ms(now) - row.seen_ms >= TOUCH_EVERY_MS)
+
+
+def touch(connection: Connection, name: str, now: datetime) -> None:
+    """Write down that a session was just used; the time only advances."""
+    moment = to_ms(now)
+    connection.execute(
+        sa.update(_SESSION).where(_SESSION.c.name == name, _SESSION.c.seen_ms < moment).values(seen_ms=moment)
+    )
+
+
+def alive(connection: Connection, name: str, now: datetime) -> bool:
+    """Whether a session still opens pages: what a long stream asks each minute."""
+    row = connection.execute(sa.select(_SESSION).where(_SESSION.c.name == name)).first()
+    if row is None or _over(row.created_ms, row.seen_ms, display=row.display, now=now):
+        return False
+    return not accounts.by_id(connection, row.account).disabled
+
+
+def end(connection: Connection, account: str, name: str) -> None:
+    """End one session of an account. Raises NotFoundError where it is not that account's."""
+    gone = connection.execute(sa.delete(_SESSION).where(_SESSION.c.name == name, _SESSION.c.account == account))
+    if gone.rowcount != 1:
+        raise NotFoundError("there is no such session")
+
+
+def end_all(connection: Connection, account: str, *, but: str = "") -> list[str]:
+    """End every session of an account except the one named ``but``; the answer names those that ended."""
+    chosen = sa.and_(_SESSION.c.account == account, _SESSION.c.name != but)
+    names = list(connection.execute(sa.select(_SESSION.c.name).where(chosen)).scalars())
+    connection.execute(sa.delete(_SESSION).where(chosen))
+    return names
+
+
+def of_account(connection: Connection, account: str, now: datetime) -> list[Session]:
+    """The sessions of an account that still open pages, newest first."""
+    rows = connection.execute(
+        sa.select(_SESSION).where(_SESSION.c.account == account).order_by(_SESSION.c.created_ms.desc())
+    )
+    return [
+        Session(
+            name=row.name,
+            account=row.account,
+            display=row.display,
+            method=row.method,
+            device=row.device,
+            address=row.address,
+            created_ms=row.created_ms,
+            seen_ms=row.seen_ms,
+        )
+        for row in rows
+        if not _over(row.created_ms, row.seen_ms, display=row.display, now=now)
+    ]
+
+
+def sweep(connection: Connection, now: datetime) -> int:
+    """Forget sessions that are over; the answer is how many."""
+    moment = to_ms(now)
+    person = sa.and_(
+        ~_SESSION.c.display,
+        sa.or_(_SESSION.c.seen_ms <= moment - _ms(IDLE), _SESSION.c.created_ms <= moment - _ms(ABSOLUTE)),
+    )
+    display = sa.and_(_SESSION.c.display, _SESSION.c.created_ms <= moment - _ms(DISPLAY_ABSOLUTE))
+    return connection.execute(sa.delete(_SESSION).where(sa.or_(person, display))).rowcount
+
+
+def digest_of(secret: str) -> bytes:
+    """What is stored of an id: 256 random bits need no salt and no slow hash."""
+    return sha256(secret.encode()).digest()
+
+
+def _over(created_ms: int, seen_ms: int, *, display: bool, now: datetime) -> bool:
+    moment = to_ms(now)
+    if display:
+        return moment - created_ms >= _ms(DISPLAY_ABSOLUTE)
+    return moment - seen_ms >= _ms(IDLE) or moment - created_ms >= _ms(ABSOLUTE)
+
+
+def _plain(device: str) -> str:
+    return "".join(char for char in device if char.isprintable())[:_DEVICE_CHARS]
+
+
+def _ms(span: timedelta) -> int:
+    return span // timedelta(milliseconds=1)
