@@ -9,7 +9,10 @@ so, against a signature with the rostered machine key over a fresh nonce, so tha
 from __future__ import annotations
 
 import json
+import os
 import random
+from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from hashlib import sha256
@@ -198,14 +201,45 @@ def adopt_next_key(settings: NodeSettings, roster: Roster | None) -> bool:
     known = roster.keys.get(fresh.key_id)
     if known is None or known.member != settings.member or known.revoked_index is not None:
         return False
-    current = settings.keys.machine
-    old = keys.load(current)
-    for suffix in ("", ".seq"):
-        before = current.with_name(current.name + suffix)
-        if before.exists():
-            before.rename(current.with_name(f"{current.name}.{old.key_id[:16]}{suffix}"))
-    path.rename(current)
+    for _ in adoption(settings.keys.machine, path):
+        pass
     return True
+
+
+def adoption(current: Path, fresh: Path) -> Iterator[None]:
+    """The steps that put the key ``fresh`` in the place of ``current``; a crash may come at each ``yield``.
+
+    A key can be loaded at every moment, and whoever begins again finishes. The old key's sequence file goes before
+    the key does: beside the new key it would belong to another one, and nothing could tell that from a mistake. The
+    old key without it signs nothing, and the next start takes the last step.
+    """
+    old = current.with_name(f"{current.name}.{keys.load(current).key_id[:16]}")
+    sequence = current.with_name(f"{current.name}.seq")
+    _link(current, old)
+    yield
+    if sequence.exists():
+        _link(sequence, old.with_name(f"{old.name}.seq"))
+        yield
+        _sync(current.parent)
+        sequence.unlink()
+    yield
+    fresh.replace(current)
+    yield
+    _sync(current.parent)
+
+
+def _link(path: Path, name: Path) -> None:
+    """A second name for a file; an earlier attempt may have given it."""
+    with suppress(FileExistsError):
+        name.hardlink_to(path)
+
+
+def _sync(directory: Path) -> None:
+    handle = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
 
 
 class GrpcEnrolment:

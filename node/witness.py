@@ -60,8 +60,8 @@ class Witness:
     def line(self, roster: Roster | None) -> bytes | None:
         """The note with our line, if it is time and the roster names this very key as ours; at most once a size."""
         offered = self._offered
-        named = None if roster is None else roster.witness_keys().get(self._name)
-        if offered is None or self.wait_s() != 0.0 or named != self._key.public:
+        named = () if roster is None else roster.witness_keys().get(self._name, ())
+        if offered is None or self.wait_s() != 0.0 or self._key.public not in named:
             return None
         time_s = to_ms(self._clock.now()) // 1000
         line = cp.cosign(offered.checkpoint, witness=self._name, key=self._key, time=time_s)

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import base64
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from hashlib import sha256
 from typing import Final
@@ -212,22 +212,36 @@ def cosign(checkpoint: Checkpoint, *, witness: str, key: SigningKey, time: int) 
     return NoteSignature(name=witness, key_hash=verifier.key_hash, signature=signature)
 
 
-def verify_cosignatures(signed: SignedCheckpoint, witnesses: Mapping[str, bytes]) -> list[Cosigned]:
-    """Which of ``witnesses`` (name to raw Ed25519 key) co-signed, each once with its latest time, by name.
+def verify_cosignatures(signed: SignedCheckpoint, witnesses: Mapping[str, Collection[bytes]]) -> list[Cosigned]:
+    """Which of ``witnesses`` (name to raw Ed25519 keys) co-signed, each once with its latest time, by name.
 
-    Lines of others are ignored. Raises SignatureError where a line names a known key and does not verify:
-    signed-note lets such a note be refused whole, since nobody honest has written it.
+    A witness with several keys, one at each of its nodes, is still one. Lines of others are ignored.
+    Raises SignatureError where a line names a known key and does not verify: signed-note lets such a note be refused
+    whole, since nobody honest has written it.
     """
     latest: dict[str, int] = {}
     for item in signed.signatures:
-        public = witnesses.get(item.name)
-        if public is None:
-            continue
-        if not item.is_for(VerifierKey(name=item.name, algorithm=COSIGNATURE, public=public)):
-            continue
-        time = _verify_cosignature(signed.checkpoint, item, public)
-        latest[item.name] = max(time, latest.get(item.name, 0))
+        time = _cosigned_time(signed.checkpoint, item, witnesses.get(item.name, ()))
+        if time is not None:
+            latest[item.name] = max(time, latest.get(item.name, 0))
     return [Cosigned(witness=name, time=latest[name]) for name in sorted(latest)]
+
+
+def _cosigned_time(checkpoint: Checkpoint, item: NoteSignature, keys: Collection[bytes]) -> int | None:
+    """The time of a line by one of ``keys``, None for a line by none of them. Raises SignatureError.
+
+    A line names its key by four bytes: a member that made two keys alike must not spoil every note it signs.
+    """
+    named = [key for key in keys if item.is_for(VerifierKey(name=item.name, algorithm=COSIGNATURE, public=key))]
+    failed: SignatureError | None = None
+    for key in named:
+        try:
+            return _verify_cosignature(checkpoint, item, key)
+        except SignatureError as error:
+            failed = error
+    if failed is not None:
+        raise failed
+    return None
 
 
 def witnessed(cosigners: Iterable[str], organisations: Mapping[str, str]) -> bool:

@@ -32,6 +32,7 @@ SUSPENDED: Final = "suspended"
 REMOVED: Final = "removed"
 MAX_OPS: Final = 100
 MAX_LOCODES: Final = 32
+MAX_WITNESS_KEYS: Final = 16
 _PSEUDONYM: Final = re.compile(r"[A-Za-z0-9_-]{1,40}", re.ASCII)
 _VERSION: Final = re.compile(r"(?:0|[1-9][0-9]{0,3})(?:\.(?:0|[1-9][0-9]{0,3})){2}", re.ASCII)
 _END_MS: Final = 253_402_300_800_000  # the year 10000
@@ -100,7 +101,8 @@ class Roster:
     groups: Mapping[tuple[str, int], frozenset[str]] = field(default_factory=dict)
     affiliates: Mapping[str, Affiliate] = field(default_factory=dict)
     minimum_version: str = "0.0.0"
-    witness_table: Mapping[str, bytes] = field(default_factory=dict)
+    witness_table: Mapping[str, tuple[bytes, ...]] = field(default_factory=dict)
+    witness_retired: frozenset[bytes] = frozenset()
 
     def is_member(self, member: str) -> bool:
         """Whether ``member`` belongs now: not removed, not suspended."""
@@ -140,10 +142,13 @@ class Roster:
             if entry.witness and entry.status == ACTIVE
         }
 
-    def witness_keys(self) -> dict[str, bytes]:
-        """Witness name to raw Ed25519 key, of the active witnesses that have named one."""
+    def witness_keys(self) -> dict[str, tuple[bytes, ...]]:
+        """Witness name to raw Ed25519 keys, one for each of its nodes, of the active witnesses that have any.
+
+        However many it has, a member is one witness, and an organisation counts once.
+        """
         active = self.witnesses()
-        return {name: key for name, key in self.witness_table.items() if name in active}
+        return {name: keys for name, keys in self.witness_table.items() if keys and name in active}
 
 
 def found(genesis: Genesis, digest: bytes) -> Roster:
@@ -263,13 +268,47 @@ def _set_witness(roster: Roster, op: Mapping[str, Json], _at: _At) -> Roster:
 
 
 def _set_witness_key(roster: Roster, op: Mapping[str, Json], _at: _At) -> Roster:
+    """The one key from now on, in place of all it had."""
     _exactly(op, "member", "public")
+    name, public = _witness_key(roster, op)
+    _require_unused(roster, public)
+    return _with_witness_keys(roster, name, (public,))
+
+
+def _add_witness_key(roster: Roster, op: Mapping[str, Json], _at: _At) -> Roster:
+    _exactly(op, "member", "public")
+    name, public = _witness_key(roster, op)
+    _require_unused(roster, public)
+    known = roster.witness_table.get(name, ())
+    if len(known) >= MAX_WITNESS_KEYS:
+        raise RosterConflictError(f"{name} has {MAX_WITNESS_KEYS} witness keys already: drop one first")
+    return _with_witness_keys(roster, name, (*known, public))
+
+
+def _drop_witness_key(roster: Roster, op: Mapping[str, Json], _at: _At) -> Roster:
+    _exactly(op, "member", "public")
+    name, public = _witness_key(roster, op)
+    known = roster.witness_table.get(name, ())
+    if public not in known:
+        raise RosterConflictError(f"this is no witness key of {name}")
+    return _with_witness_keys(roster, name, tuple(key for key in known if key != public))
+
+
+def _witness_key(roster: Roster, op: Mapping[str, Json]) -> tuple[str, bytes]:
     entry = _known(roster, op)
     public = from_b64(_text(op, "public", 100))
     if len(public) != 32:
         raise RosterError("a witness key is an Ed25519 public key")
-    _require_unused(roster, public)
-    return replace(roster, witness_table={**roster.witness_table, entry.id: public})
+    return entry.id, public
+
+
+def _with_witness_keys(roster: Roster, name: str, keys: tuple[bytes, ...]) -> Roster:
+    gone = set(roster.witness_table.get(name, ())) - set(keys)
+    return replace(
+        roster,
+        witness_table={**roster.witness_table, name: keys},
+        witness_retired=roster.witness_retired | gone,
+    )
 
 
 def _add_key(roster: Roster, op: Mapping[str, Json], at: _At) -> Roster:
@@ -370,6 +409,8 @@ _OPS: Final[Mapping[str, Callable[[Roster, Mapping[str, Json], _At], Roster]]] =
     "reinstate-member": _set_status(ACTIVE),
     "set-witness": _set_witness,
     "set-witness-key": _set_witness_key,
+    "add-witness-key": _add_witness_key,
+    "drop-witness-key": _drop_witness_key,
     "add-key": _add_key,
     "revoke-key": _revoke_key,
     "set-group": _set_group,
@@ -386,7 +427,8 @@ _ALLOWED: Final[Mapping[str, frozenset[str]]] = {
 
 def _require_unused(roster: Roster, public: bytes) -> None:
     """One key has one role, for ever: a key that any role has or had is not taken again."""
-    taken = {roster.genesis.log_key, roster.genesis.hub_key, *roster.witness_table.values()}
+    taken = {roster.genesis.log_key, roster.genesis.hub_key, *roster.witness_retired}
+    taken.update(key for keys in roster.witness_table.values() for key in keys)
     taken.update(key.public for key in roster.genesis.coordinators)
     taken.update(key.public for key in roster.coordinators.values())
     taken.update(key.public.public for key in roster.keys.values())

@@ -1,7 +1,8 @@
 """Witness cosignatures: collected from the members that witness, shown to everybody with the feed.
 
-A cosignature is stored as the line it is, and verified when it comes in: by the witness key that the roster names
-for the very member that hands it in, over a checkpoint of this log. Whoever can write the table can withhold
+A cosignature is stored as the line it is, and verified when it comes in: by a witness key that the roster names
+for the very member that hands it in, over a checkpoint of this log. Of a member with several nodes any may co-sign;
+the line that came last stands for the member, which is one witness. Whoever can write the table can withhold
 cosignatures, so that ports say "unwitnessed"; he cannot make one.
 """
 
@@ -75,17 +76,18 @@ class Cosigning:
         Raises CheckpointError, SignatureError, NotFoundError (not a checkpoint of this log) or WitnessError.
         """
         roster = self._roster().roster
-        key = None if roster is None else roster.witness_keys().get(member)
-        if roster is None or key is None:
+        keys = () if roster is None else roster.witness_keys().get(member, ())
+        if roster is None or not keys:
             raise WitnessError("this member is no witness, or has named no witness key")
         given = SignedCheckpoint.parse(note)
         head = given.checkpoint
         if head.origin != self._tree.origin or not head.size:
             raise CheckpointError("not a checkpoint of this log")
-        if not verify_cosignatures(given, {member: key}):
+        if not verify_cosignatures(given, {member: keys}):
             raise WitnessError("the checkpoint does not carry this witness's line")
-        verifier = VerifierKey(name=member, algorithm=COSIGNATURE_TYPE, public=key)
-        verified = max((item for item in given.signatures if item.is_for(verifier)), key=lambda item: item.signature)
+        verifiers = [VerifierKey(name=member, algorithm=COSIGNATURE_TYPE, public=key) for key in keys]
+        lines = (item for item in given.signatures if any(map(item.is_for, verifiers)))
+        verified = max(lines, key=lambda item: item.signature)
         signed, fresh = await self._store.database.write(
             lambda connection: self._keep(connection, given, member, verified, roster)
         )

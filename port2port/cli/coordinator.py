@@ -16,7 +16,7 @@ from port2port.canonical import Json
 from port2port.clock import Clock, SystemClock, from_ms, from_text, to_ms
 from port2port.coordination import ControlLog, Proposal, document
 from port2port.errors import ConfigurationError, MalformedError, PolicyError
-from port2port.genesis import from_statement, genesis_hash, to_b64
+from port2port.genesis import from_b64, from_statement, genesis_hash, to_b64
 from port2port.ids import is_member_id
 from port2port.join_request import JoinRequest
 from port2port.join_request import decode as decode_join_request
@@ -45,15 +45,16 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     approve.add_argument("file", type=Path, help="genesis proposal, join request or proposal")
     _common(approve, needs_log=False)
     _output(approve)
-    approve.add_argument("--name", help="join request of a new member: its full name")
+    approve.add_argument("--name", help="join request of a new member: its full name (else it is asked for)")
     approve.add_argument("--kind", choices=sorted(MEMBER_KINDS), default="port", help="new member: what it is")
     approve.add_argument("--locode", action="append", default=[], help="new member: UN/LOCODE, may be repeated")
     approve.add_argument("--organisation", help="new member: the organisation it counts for as witness")
     approve.add_argument("--no-witness", action="store_true", help="new member: its cosignatures do not count")
-    revoke = commands.add_parser("revoke", help="revoke a key, or remove a member for ever")
+    revoke = commands.add_parser("revoke", help="revoke a key, a node's witness key, or remove a member for ever")
     what = revoke.add_mutually_exclusive_group(required=True)
     what.add_argument("--key", help="key id to revoke")
     what.add_argument("--member", help="member to remove with all its keys")
+    what.add_argument("--witness-key", metavar="BASE64", help="witness key of a node that is gone")
     revoke.add_argument("--since", help="key was in wrong hands since, e.g. 2026-11-22T01:00:00.000Z")
     revoke.add_argument("--reason", required=True)
     _common(revoke, needs_log=True)
@@ -188,7 +189,7 @@ def _join_ops(
     print(f"  fingerprint  {request.fingerprint}   <- compare by telephone with what the node shows")
     ops: list[dict[str, Json]] = []
     if member not in control.roster.member_table:
-        ops.append(_new_member(args, member))
+        ops.append(_new_member(args, member, _full_name(args, member)))
     for item in request.keys:
         days = OFFICER_KEY_DAYS if item.public.key_class == "officer" else MACHINE_KEY_DAYS
         ops.append(
@@ -200,12 +201,27 @@ def _join_ops(
                 "not_after_ms": now_ms + days * _DAY_MS,
             }
         )
-    ops.append({"op": "set-witness-key", "member": member, "public": to_b64(request.witness_key)})
+    # Added, not set: each node of a member co-signs with a key of its own, and the member is one witness.
+    ops.append({"op": "add-witness-key", "member": member, "public": to_b64(request.witness_key)})
     return ops
 
 
-def _new_member(args: argparse.Namespace, member: str) -> dict[str, Json]:
-    name = args.name or member
+def _full_name(args: argparse.Namespace, member: str) -> str:
+    """The name everybody will read in the roster, for ever: a join request has none, so a person says it."""
+    name = args.name or ("" if args.yes else _asked(f"{member} is new; its full name, as everybody shall read it: "))
+    if not name:
+        raise ConfigurationError(f"{member} is new: give its full name with --name")
+    return str(name)
+
+
+def _asked(question: str) -> str:
+    try:
+        return input(question).strip()
+    except EOFError:
+        return ""
+
+
+def _new_member(args: argparse.Namespace, member: str, name: str) -> dict[str, Json]:
     return {
         "op": "add-member",
         "member": member,
@@ -223,6 +239,9 @@ def _revoke(args: argparse.Namespace, clock: Clock) -> int:
     if args.member:
         ops: list[dict[str, Json]] = [{"op": "remove-member", "member": args.member, "reason": args.reason}]
         return _decide(args, desk, control, "roster", ops=ops, clock=clock)
+    if args.witness_key:
+        ops = [_drop_witness_key(control, args.witness_key)]
+        return _decide(args, desk, control, "roster", ops=ops, clock=clock)
     since = None if args.since is None else to_ms(from_text(args.since))
     op: dict[str, Json] = {
         "op": "revoke-key",
@@ -231,6 +250,13 @@ def _revoke(args: argparse.Namespace, clock: Clock) -> int:
         "invalid_since_ms": since,
     }
     return _decide(args, desk, control, "revoke-key", ops=[op], clock=clock)
+
+
+def _drop_witness_key(control: ControlLog, text: str) -> dict[str, Json]:
+    owners = [name for name, held in control.roster.witness_table.items() if from_b64(text) in held]
+    if not owners:
+        raise ConfigurationError("no member has this witness key")
+    return {"op": "drop-witness-key", "member": owners[0], "public": text}
 
 
 def _group(args: argparse.Namespace, clock: Clock) -> int:
@@ -316,10 +342,7 @@ def _sign_and_write(args: argparse.Namespace, desk: Desk, made: Proposal, contro
 
 
 def _confirmed() -> bool:
-    try:
-        return input("sign it? type yes: ").strip() == "yes"
-    except EOFError:
-        return False
+    return _asked("sign it? type yes: ") == "yes"
 
 
 def _audience(said: Statement) -> str:

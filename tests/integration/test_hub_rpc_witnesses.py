@@ -69,7 +69,7 @@ def test_cosignatures_are_taken_from_witnesses_alone_and_shown_to_followers(tmp_
             await follow.read()
             note = cosigned(live, "beanr", await newest(one))
             reply = await transparency(one).Cosign(transparency_pb2.CosignRequest(note=note), timeout=DEADLINE_S)
-            keys = {"beanr": live.fed.ports["beanr"].witness.public}
+            keys = {"beanr": (live.fed.ports["beanr"].witness.public,)}
             assert verify_cosignatures(SignedCheckpoint.parse(reply.note.encode()), keys)
             batch = await asyncio.wait_for(follow.read(), DEADLINE_S)
             assert verify_cosignatures(SignedCheckpoint.parse(batch.cosigned.encode()), keys)

@@ -9,9 +9,18 @@ from typing import Any
 import pytest
 
 from hub.transparency import Cosigning, WitnessError
-from port2port.checkpoint import Checkpoint, NoteSignature, SignedCheckpoint, cosign, sign, verify_cosignatures
+from port2port.checkpoint import (
+    Checkpoint,
+    NoteSignature,
+    SignedCheckpoint,
+    cosign,
+    sign,
+    verify_cosignatures,
+    witnessed,
+)
 from port2port.database import sqlite_url
 from port2port.errors import NotFoundError
+from port2port.genesis import to_b64
 from port2port.keys import SignatureError
 from port2port.tlp import Tlp
 from port2port.v1 import exchange_pb2
@@ -40,7 +49,7 @@ def cosigning_of(core: HubCore) -> Cosigning:
 
 
 def names(fed: Federation, note: bytes) -> list[str]:
-    keys = {name: port.witness.public for name, port in fed.ports.items()}
+    keys = {name: (port.witness.public,) for name, port in fed.ports.items()}
     return [item.witness for item in verify_cosignatures(SignedCheckpoint.parse(note), keys)]
 
 
@@ -150,5 +159,26 @@ def test_a_witness_that_repeats_the_past_does_not_hide_what_is_witnessed(tmp_pat
         await again.load()
         await again.cosign("beanr", line(fed, core.log.checkpoint(1), "beanr", time=901))
         assert again.newest() == shown
+
+    with_witnesses(tmp_path, story)
+
+
+def test_either_node_of_a_member_co_signs_and_the_member_is_one_witness(tmp_path: Path) -> None:
+    async def story(fed: Federation, core: HubCore, cosigning: Cosigning) -> None:
+        second = fed.key("beanr's second node")
+        added = {"op": "add-witness-key", "member": "beanr", "public": to_b64(second.public)}
+        await core.admit_all([fed.control("roster", [added])])
+        await core.feed.catch_up()
+        head = core.log.checkpoint()
+        await cosigning.cosign("beanr", line(fed, head, "beanr"))
+        shown = await cosigning.cosign("beanr", line(fed, head, "beanr", key=second))
+        roster = core.feed.at.roster
+        assert roster is not None
+        cosigners = [item.witness for item in verify_cosignatures(shown, roster.witness_keys())]
+        assert cosigners == ["beanr"]
+        assert not witnessed(cosigners, roster.witnesses()), "two nodes of one member are no majority of two members"
+        await cosigning.cosign("belgg", line(fed, head, "belgg"))
+        newest = verify_cosignatures(SignedCheckpoint.parse(cosigning.newest()), roster.witness_keys())
+        assert witnessed([item.witness for item in newest], roster.witnesses())
 
     with_witnesses(tmp_path, story)

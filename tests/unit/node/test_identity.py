@@ -155,3 +155,34 @@ def test_a_new_machine_key_is_adopted_once_the_log_has_it(hub: FakeEnrolment, tm
     kept = sorted(path.name for path in settings.keys.machine.parent.glob("machine.key.*"))
     assert kept == [f"machine.key.{old.key_id[:16]}", f"machine.key.{old.key_id[:16]}.seq"]
     assert not identity.adopt_next_key(settings, hub.fed.roster)
+
+
+def waiting_for_adoption(hub: FakeEnrolment, home: Path) -> tuple[NodeSettings, str, str]:
+    """A node whose rekey is in the log; the ids of its old and its new key."""
+    settings = settings_of(hub, home)
+    old = hub.fed.ports[A].machine
+    (home / "machine.key.seq").write_text("of the old key")
+    fresh = hub.fed.key(f"{A}/machine/{old.key_id}")
+    keys.save(fresh, identity.next_key_path(settings))
+    hub.fed.rekey(A)
+    return settings, old.key_id, fresh.key_id
+
+
+@pytest.mark.parametrize("steps", range(5))
+def test_a_crash_between_any_two_steps_of_adopting_a_key_leaves_one_that_loads_and_the_next_start_finishes(
+    hub: FakeEnrolment, tmp_path: Path, steps: int
+) -> None:
+    settings, old, fresh = waiting_for_adoption(hub, tmp_path / "n")
+    crashing = identity.adoption(settings.keys.machine, identity.next_key_path(settings))
+    for _ in range(steps):
+        next(crashing, None)
+    crashing.close()
+    loaded = keys.load(settings.keys.machine).key_id
+    assert loaded in {old, fresh}
+    beside = settings.keys.machine.with_name("machine.key.seq")
+    assert loaded == old or not beside.exists(), "the old key's sequence file lies beside the new key"
+    identity.adopt_next_key(settings, hub.fed.roster)
+    assert keys.load(settings.keys.machine).key_id == fresh
+    names = {path.name for path in settings.keys.machine.parent.glob("machine.key*")}
+    assert names == {"machine.key", f"machine.key.{old[:16]}", f"machine.key.{old[:16]}.seq"}
+    assert (tmp_path / "n" / f"machine.key.{old[:16]}.seq").read_text() == "of the old key"

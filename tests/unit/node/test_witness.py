@@ -11,6 +11,7 @@ from node.witness import Witness, WitnessWatch
 from port2port import checkpoint as cp
 from port2port.checkpoint import SignedCheckpoint
 from port2port.clock import to_ms
+from port2port.genesis import to_b64
 from tests.fakes.federation import Federation
 from tests.fakes.feed import FakeFeed
 
@@ -125,3 +126,14 @@ def test_witnesses_need_not_meet_at_one_size(feed: FakeFeed) -> None:
     assert (watch.testimony().size, watch.testimony().witnessed) == (7, False)
     watch.heard(9, {B}, ORGANISATIONS)
     assert watch.testimony().witnessed
+
+
+def test_the_second_node_of_a_member_co_signs_with_its_own_key(feed: FakeFeed) -> None:
+    key = feed.fed.key("a second node")
+    second = Witness(name=A, key=key, clock=feed.fed.clock)
+    second.offer(feed.checkpoint().note, [])
+    assert second.line(feed.fed.roster) is None
+    feed.log(feed.fed.control("roster", [{"op": "add-witness-key", "member": A, "public": to_b64(key.public)}]))
+    for one in (second, witness(feed)):
+        one.offer(feed.checkpoint().note, [])
+        assert one.line(feed.fed.roster) is not None

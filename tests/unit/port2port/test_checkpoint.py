@@ -24,7 +24,7 @@ V = json.loads(VECTORS.read_text(encoding="utf-8"))
 LOG = VerifierKey.from_text(V["vkey"])
 LOG_KEY = keys.from_seed(bytes.fromhex(V["log_seed"]))
 WITNESS_KEYS = {name: keys.from_seed(bytes.fromhex(seed)) for name, seed in V["witness_seeds"].items()}
-WITNESSES = {name: key.public for name, key in WITNESS_KEYS.items()}
+WITNESSES = {name: (key.public,) for name, key in WITNESS_KEYS.items()}
 SIGNED = V["signed"].encode()
 COSIGNED = V["cosigned"].encode()
 
@@ -93,7 +93,7 @@ def test_a_real_checkpoint_with_its_witnesses_verifies() -> None:
     witnesses = [VerifierKey.from_text(text) for text in REAL_WITNESSES]
     assert parsed.note == REAL_NOTE
     assert cp.verify_log(parsed, VerifierKey.from_text(REAL_LOG)).size == 1_432_088_532
-    cosigned = cp.verify_cosignatures(parsed, {key.name: key.public for key in witnesses})
+    cosigned = cp.verify_cosignatures(parsed, {key.name: (key.public,) for key in witnesses})
     assert {item.witness for item in cosigned} == {key.name for key in witnesses}
     assert {item.time for item in cosigned} == {1_779_573_024}
 
@@ -104,7 +104,7 @@ def test_a_real_checkpoint_with_another_size_does_not() -> None:
         cp.verify_log(parsed, VerifierKey.from_text(REAL_LOG))
     key = VerifierKey.from_text(REAL_WITNESSES[0])
     with pytest.raises(SignatureError):
-        cp.verify_cosignatures(parsed, {key.name: key.public})
+        cp.verify_cosignatures(parsed, {key.name: (key.public,)})
 
 
 @pytest.mark.parametrize("name", ["empty", "signed", "cosigned", "forked", "earlier_fork"])
@@ -141,11 +141,11 @@ def test_a_witness_counts_once_with_its_latest_time() -> None:
 def test_lines_of_unknown_witnesses_and_replaced_keys_are_ignored() -> None:
     parsed = SignedCheckpoint.parse(COSIGNED)
     assert cp.verify_cosignatures(parsed, {}) == []
-    assert cp.verify_cosignatures(parsed, dict.fromkeys(WITNESSES, keys.generate().public)) == []
+    assert cp.verify_cosignatures(parsed, dict.fromkeys(WITNESSES, (keys.generate().public,))) == []
 
 
 def test_a_log_signature_is_no_cosignature_even_with_the_same_key_and_name() -> None:
-    assert cp.verify_cosignatures(signed(), {builder.ORIGIN: LOG_KEY.public}) == []
+    assert cp.verify_cosignatures(signed(), {builder.ORIGIN: (LOG_KEY.public,)}) == []
 
 
 def spoiled_cosignature(change: bytes) -> SignedCheckpoint:
@@ -421,3 +421,21 @@ def test_any_text_is_a_verifier_key_or_refused(text: str) -> None:
     except CheckpointError:
         return
     assert key.to_text() == text
+
+
+def test_a_witness_with_two_keys_counts_once():
+    first, second = keys.from_seed(b"1" * 32), keys.from_seed(b"2" * 32)
+    lines = [cp.cosign(signed().checkpoint, witness="w", key=key, time=at) for key, at in ((first, 7), (second, 9))]
+    both = {"w": (first.public, second.public)}
+    assert cp.verify_cosignatures(signed().with_signatures(lines), both) == [cp.Cosigned(witness="w", time=9)]
+
+
+def test_a_member_with_two_keys_of_one_key_hash_spoils_no_note():
+    """Four bytes name a key: these two were found by trying fifty thousand seeds."""
+    twins = [keys.from_seed(seed.to_bytes(32, "big")) for seed in (35_399, 50_728)]
+    lines = [cp.cosign(signed().checkpoint, witness="w", key=key, time=9) for key in twins]
+    assert lines[0].key_hash == lines[1].key_hash
+    for line in lines:
+        for order in (twins, twins[::-1]):
+            found = cp.verify_cosignatures(signed().with_signatures([line]), {"w": [key.public for key in order]})
+            assert found == [cp.Cosigned(witness="w", time=9)]

@@ -105,13 +105,17 @@ class Scene:
         return self.log.roster
 
     def join_request(self, member: str, federation: str = "cli.test") -> Path:
-        port = self.fed.ports[member]
+        return self.file(f"{member}.p2p-join", self.joining(member, federation).encode(self.fed.clock.now()))
+
+    def joining(self, member: str, federation: str = "cli.test", *, node: int = 1) -> JoinRequest:
+        port = self.fed.ports[member] if node == 1 else self.fed.make_port(f"{member}-{node}")
         offered = (
             JoiningKey(public=port.machine.record("machine")),
             JoiningKey(public=port.officer.record("officer"), pseudonym="o1"),
         )
-        made = JoinRequest(federation=federation, member=member, node=1, keys=offered, witness_key=port.witness.public)
-        return self.file(f"{member}.p2p-join", made.encode(self.fed.clock.now()))
+        return JoinRequest(
+            federation=federation, member=member, node=node, keys=offered, witness_key=port.witness.public
+        )
 
 
 @pytest.fixture
@@ -183,7 +187,7 @@ def test_a_port_joins_with_two_approvals(scene, capsys):
     member = found.member_table["beanr"]
     assert (member.name, member.locodes, member.witness) == ("Port of Antwerp-Bruges", ("BEANR", "BEZEE"), True)
     assert {key.public.key_class for key in found.keys_of("beanr")} == {"machine", "officer"}
-    assert found.witness_keys() == {"beanr": scene.fed.ports["beanr"].witness.public}
+    assert found.witness_keys() == {"beanr": (scene.fed.ports["beanr"].witness.public,)}
     fingerprint = JoinRequest(
         federation="cli.test",
         member="beanr",
@@ -205,7 +209,7 @@ def test_a_key_exchanged_on_the_way_is_noticed(scene):
         request.read_bytes().replace(mine.encode(), genesis.to_b64(scene.fed.key("hub's own").public).encode())
     )
     with pytest.raises(MalformedError, match="changed on the way"):
-        scene.decide("approve", request)
+        scene.decide("approve", request, "--name", "Port")
 
 
 def test_a_join_request_for_another_federation_is_refused(scene):
@@ -216,8 +220,8 @@ def test_a_join_request_for_another_federation_is_refused(scene):
 
 def test_every_decision_of_coordinators(scene):
     scene.found()
-    scene.decide("approve", scene.join_request("beanr"))
-    scene.decide("approve", scene.join_request("belgg"), "--no-witness", "--kind", "police")
+    scene.decide("approve", scene.join_request("beanr"), "--name", "Port")
+    scene.decide("approve", scene.join_request("belgg"), "--name", "Port", "--no-witness", "--kind", "police")
     assert scene.decide("group", "seaports", "beanr", "belgg").group("seaports", 1) == {"beanr", "belgg"}
     assert scene.decide("group", "seaports").group("seaports", 2) == frozenset()
     assert not scene.decide("suspend", "--member", "belgg", "--reason", "unpaid").is_member("belgg")
@@ -231,7 +235,7 @@ def test_every_decision_of_coordinators(scene):
 
 def test_one_coordinator_suspends_an_object(scene, capsys):
     scene.found()
-    scene.decide("approve", scene.join_request("beanr"))
+    scene.decide("approve", scene.join_request("beanr"), "--name", "Port")
     scene.decide("group", "seaports", "beanr")
     out = scene.home / "suspend"
     more = ("--control-log", scene.control(), "--out", out, "--yes")
@@ -245,7 +249,7 @@ def test_one_coordinator_suspends_an_object(scene, capsys):
 def test_sequence_numbers_never_repeat_even_from_a_restored_directory(scene):
     scene.found()
     before = (scene.first.dir / "coordinator.json").read_bytes()
-    scene.decide("approve", scene.join_request("beanr"))
+    scene.decide("approve", scene.join_request("beanr"), "--name", "Port")
     scene.decide("group", "seaports", "beanr")
     (scene.first.dir / "coordinator.json").write_bytes(before)
     scene.decide("group", "seaports")
@@ -255,7 +259,7 @@ def test_sequence_numbers_never_repeat_even_from_a_restored_directory(scene):
 
 def test_a_stale_proposal_is_refused_by_the_second_coordinator(scene):
     scene.found()
-    scene.decide("approve", scene.join_request("beanr"))
+    scene.decide("approve", scene.join_request("beanr"), "--name", "Port")
     stale = scene.home / "stale"
     scene.first.run("group", "inland", "--control-log", scene.control(), "--out", stale, "--yes")
     scene.decide("group", "seaports", "beanr")
@@ -343,3 +347,33 @@ def test_a_desk_is_a_value(scene):
     desk = coordinator.Desk(directory=scene.first.dir, key=scene.first.key())
     with pytest.raises(dataclasses.FrozenInstanceError):
         desk.key = None
+
+
+def test_the_second_node_of_a_member_adds_a_witness_key_and_a_lost_one_is_dropped(scene):
+    scene.found()
+    scene.decide("approve", scene.join_request("beanr"), "--name", "Port")
+    request = scene.joining("beanr", node=2)
+    path = scene.file("second.p2p-join", request.encode(scene.fed.clock.now()))
+    found = scene.decide("approve", path)
+    first = scene.fed.ports["beanr"].witness.public
+    assert found.witness_keys() == {"beanr": (first, request.witness_key)}
+    assert found.witnesses() == {"beanr": "Port"}
+    after = scene.decide("revoke", "--witness-key", genesis.to_b64(first), "--reason", "node scrapped")
+    assert after.witness_keys() == {"beanr": (request.witness_key,)}
+    with pytest.raises(ConfigurationError, match="no member has"):
+        scene.decide("revoke", "--witness-key", genesis.to_b64(first), "--reason", "again")
+
+
+def test_a_new_member_is_named_by_a_person_and_never_by_its_id(scene, monkeypatch):
+    scene.found()
+    request, out = scene.join_request("beanr"), scene.home / "out"
+    given = ("approve", request, "--control-log", scene.control(), "--out", out)
+    with pytest.raises(ConfigurationError, match="--name"):
+        scene.first.run(*given, "--yes")
+    monkeypatch.setattr("sys.stdin", io.StringIO(""))
+    with pytest.raises(ConfigurationError, match="--name"):
+        scene.first.run(*given)
+    monkeypatch.setattr("sys.stdin", io.StringIO("Port of Antwerp-Bruges\nyes\n"))
+    assert scene.first.run(*given) == 0
+    proposed = coordination.decode_proposal(out.read_bytes()).parsed
+    assert proposed.body["ops"][0]["name"] == "Port of Antwerp-Bruges"

@@ -57,7 +57,15 @@ GOOD = {
     "set-witness": ({"member": "belgg", "witness": True}, lambda r: r.witnesses()["belgg"] == "org-belgg"),
     "set-witness-key": (
         {"member": "beanr", "public": to_b64(NEW.public)},
-        lambda r: r.witness_keys() == {"beanr": NEW.public},
+        lambda r: r.witness_keys() == {"beanr": (NEW.public,)},
+    ),
+    "add-witness-key": (
+        {"member": "beanr", "public": to_b64(NEW.public)},
+        lambda r: r.witness_keys() == {"beanr": (PORT.witness.public, NEW.public)},
+    ),
+    "drop-witness-key": (
+        {"member": "beanr", "public": to_b64(PORT.witness.public)},
+        lambda r: r.witness_keys() == {} and "beanr" in r.witnesses(),
     ),
     "add-key": (
         {"member": "beanr", "key": KEY, "pseudonym": None, "not_after_ms": NOW_MS},
@@ -136,6 +144,9 @@ def test_an_operation_with_a_value_of_another_type_is_refused_and_nothing_crashe
         pytest.param("set-witness-key", {"public": to_b64(PORT.machine.public)}, id="machine key as witness key"),
         pytest.param("set-witness-key", {"public": to_b64(FED.log_key.public)}, id="the log's key as witness key"),
         pytest.param("set-witness-key", {"public": to_b64(b"short")}, id="a short witness key"),
+        pytest.param("add-witness-key", {"public": to_b64(PORT.witness.public)}, id="a witness key twice"),
+        pytest.param("add-witness-key", {"public": to_b64(PORT.machine.public)}, id="machine key as second witness"),
+        pytest.param("drop-witness-key", {"public": to_b64(NEW.public)}, id="drop a witness key that is not there"),
         pytest.param("add-key", {"key": COORDINATOR}, id="a coordinator's key for a member"),
         pytest.param("add-key", {"key": OFFICER}, id="an officer without a pseudonym"),
         pytest.param("add-key", {"pseudonym": "o1"}, id="a machine with a pseudonym"),
@@ -224,7 +235,7 @@ def test_removal_is_for_ever_and_suspension_is_not():
 def test_a_suspended_witness_does_not_count():
     suspended = apply("roster", {"op": "suspend-member", "member": "beanr", **REASON})
     assert (suspended.witnesses(), suspended.witness_keys()) == ({}, {})
-    assert BEFORE.witness_keys() == {"beanr": PORT.witness.public}
+    assert BEFORE.witness_keys() == {"beanr": (PORT.witness.public,)}
 
 
 def test_the_roster_is_what_sharing_asks():
@@ -330,3 +341,24 @@ def test_an_affiliate_changes_its_ceiling_but_not_its_port():
         apply("roster", {**higher, "member": "belgg"}, before=with_quay, **more)
     with pytest.raises(RosterConflictError):
         apply("roster", {"op": "add-member", "member": "quay-7", **JOIN}, before=with_quay, **more)
+
+
+def test_a_witness_key_that_was_dropped_or_replaced_is_never_taken_again():
+    other = to_b64(FED.key("another witness").public)
+    dropped = apply("roster", {"op": "drop-witness-key", "member": "beanr", "public": to_b64(PORT.witness.public)})
+    replaced = apply("roster", {"op": "set-witness-key", "member": "beanr", "public": other})
+    for before in (dropped, replaced):
+        again = {"op": "add-witness-key", "member": "beanr", "public": to_b64(PORT.witness.public)}
+        said = control("roster", again, version=before.version + 1, prev=before.prev)
+        with pytest.raises(RosterConflictError):
+            roster.apply(before, said, digest=b"\x08" * 32, index=8, received_ms=NOW_MS)
+
+
+def test_a_member_has_a_bounded_number_of_witness_keys():
+    ops = [
+        {"op": "add-witness-key", "member": "beanr", "public": to_b64(FED.key(f"w{number}").public)}
+        for number in range(roster.MAX_WITNESS_KEYS)
+    ]
+    assert len(apply("roster", *ops[:-1]).witness_keys()["beanr"]) == roster.MAX_WITNESS_KEYS
+    with pytest.raises(RosterConflictError, match="drop one"):
+        apply("roster", *ops)
