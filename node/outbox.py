@@ -30,7 +30,7 @@ from port2port import canonical, merkle
 from port2port import envelope as dsse
 from port2port import statement as stm
 from port2port.clock import to_ms
-from port2port.envelope import SaltedObject, Signer
+from port2port.envelope import SaltedObject, Signature, Signer
 from port2port.errors import ConfigurationError, InvariantError, MalformedError, NotFoundError, PolicyError
 from port2port.keys import Ed25519Key, SigningKey
 from port2port.limits import LIMITS
@@ -203,11 +203,23 @@ class Outbox:
         ``statement.seq`` and ``signer`` are filled in here. Raises SequenceBehindError, StatementError or
         UnavailableError (a signing device).
         """
-        whole = replace(statement, signer=self.key_id, seq=self.take_sequence(connection))
-        raw = stm.encode(whole)
-        signatures = dsse.sign(raw, (self._machine, *officers))
-        envelope = encode_envelope(encode_signed(dsse.PAYLOAD_TYPE, raw, signatures), tuple(objects))
-        return self.enqueue(connection, raw, envelope, at_ms=at_ms)
+        raw = self.number(connection, statement)
+        message = dsse.pae(dsse.PAYLOAD_TYPE, raw)
+        made = [Signature(key_id=officer.key_id, sig=officer.sign(message)) for officer in officers]
+        return self.enqueue(connection, raw, self.seal(raw, made, objects), at_ms=at_ms)
+
+    def number(self, connection: Connection, statement: Statement) -> bytes:
+        """The exact bytes to sign: ``statement`` under this key, with its next sequence, which is taken for ever.
+
+        Raises SequenceBehindError or StatementError.
+        """
+        return stm.encode(replace(statement, signer=self.key_id, seq=self.take_sequence(connection)))
+
+    def seal(self, raw: bytes, officers: Sequence[Signature], objects: Sequence[SaltedObject]) -> bytes:
+        """The serialised envelope of numbered bytes: the officers' signatures, and this key's own."""
+        signatures = (*dsse.sign(raw, (self._machine,)), *officers)
+        ordered = tuple(sorted(signatures, key=lambda item: item.key_id))
+        return encode_envelope(encode_signed(dsse.PAYLOAD_TYPE, raw, ordered), tuple(objects))
 
     def rekey(self, connection: Connection, fresh: Ed25519Key, rekeying: Rekey, *, at_ms: int) -> Queued:
         """Queue the statement by which ``fresh`` takes over: signed by the old and the new key.

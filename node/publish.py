@@ -26,7 +26,7 @@ from port2port.canonical import SAFE_INTEGER, Json
 from port2port.clock import to_ms
 from port2port.envelope import PAYLOAD_TYPE, SaltedObject, SignedEnvelope
 from port2port.errors import PolicyError
-from port2port.keys import SigningKey
+from port2port.keys import PublicKey, SigningKey
 from port2port.limits import KIB, LIMITS
 from port2port.roster import Roster
 from port2port.statement import LogSeen, ObjectRef, Statement
@@ -60,13 +60,21 @@ class WiderError(PolicyError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Author:
-    """This port as somebody who says things."""
+    """This port as somebody who says things: with its machine key at once, with a desk key where officers sign later.
+
+    ``desk`` are further machine-class keys: each is held by one act that waits for signatures (``node.desk_keys``).
+    """
 
     federation: str
     genesis_hash: str
     member: str
     outbox: Outbox
     validate: Callable[[bytes], ValidObject]
+    desk: tuple[Outbox, ...] = ()
+
+    def outbox_of(self, key_id: str) -> Outbox | None:
+        """The outbox of the machine key or of a desk key; None where this node does not hold that key."""
+        return next((one for one in (self.outbox, *self.desk) if one.key_id == key_id), None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,22 +96,51 @@ class Act:
     realm: str = "real"
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Composed:
+    """A statement with its objects and their salts. ``seq`` counts nothing before the outbox has numbered it."""
+
+    statement: Statement
+    objects: tuple[SaltedObject, ...]
+
+
 def publish(connection: Connection, author: Author, proposal: Proposal, act: Act) -> list[Queued]:
     """The statements that say it, signed and queued. Raises the error of the first rule in the way; then nothing
     is written, because the caller's transaction ends."""
-    parts = split(proposal, author.validate)
     for officer in act.officers:
         require_officer(act.roster, author.member, officer, act.now)
-    made = [_statement(connection, author, part, act) for part in parts]
-    for statement, salted in made:
-        _rehearse(statement, salted, author, act)
-        _require_no_wider(connection, statement, act.roster)
+    voices = [voice_of(author.member, officer.pseudonym, officer.key.key_id) for officer in act.officers]
+    made = compose(connection, author, proposal, act, voices=voices)
     keys = [officer.key for officer in act.officers]
     at_ms = to_ms(act.now)
     return [
-        author.outbox.sign(connection, statement, officers=keys, objects=salted, at_ms=at_ms)
-        for statement, salted in made
+        author.outbox.sign(connection, one.statement, officers=keys, objects=one.objects, at_ms=at_ms) for one in made
     ]
+
+
+def compose(
+    connection: Connection,
+    author: Author,
+    proposal: Proposal,
+    act: Act,
+    *,
+    voices: Sequence[Voice],
+    signer: str | None = None,
+    context: str | None = None,
+) -> list[Composed]:
+    """The statements that would say it, asked of every rule in the way and neither numbered nor signed.
+
+    ``signer`` is the key that will number them (the machine key without it), ``voices`` the officers who will sign.
+    Raises as ``publish``.
+    """
+    made = [
+        _statement(connection, author, part, act, signer=signer or author.outbox.key_id, context=context)
+        for part in split(proposal, author.validate)
+    ]
+    for one in made:
+        rehearse(one, author, act.roster, act.now, voices)
+        _require_no_wider(connection, one.statement, act.roster)
+    return made
 
 
 def release(connection: Connection, author: Author, draft: Draft, proposal: Proposal, act: Act) -> list[Queued]:
@@ -143,17 +180,28 @@ def split(proposal: Proposal, validate: Callable[[bytes], ValidObject]) -> list[
 
 def require_officer(roster: Roster, member: str, officer: Officer, now: datetime) -> None:
     """That the roster knows this key as this officer's, today. Raises OfficerError."""
-    known = roster.keys.get(officer.key.key_id)
+    officers_key(roster, member, officer.pseudonym, officer.key.key_id, now)
+
+
+def officers_key(roster: Roster, member: str, pseudonym: str, key_id: str, now: datetime) -> PublicKey:
+    """The public half of an officer's key, as the roster has it today. Raises OfficerError."""
+    known = roster.keys.get(key_id)
     if known is None:
-        raise OfficerError(f"the key of {officer.pseudonym} is not in the roster: ask the coordinators to add it")
+        raise OfficerError(f"the key of {pseudonym} is not in the roster: ask the coordinators to add it")
     if known.member != member or known.public.key_class != "officer":
         raise OfficerError(f"this key is not an officer's key of {member}")
-    if known.pseudonym != officer.pseudonym:
-        raise OfficerError(f"this is the key of {known.pseudonym}, not of {officer.pseudonym}: give your own pseudonym")
+    if known.pseudonym != pseudonym:
+        raise OfficerError(f"this is the key of {known.pseudonym}, not of {pseudonym}: give your own pseudonym")
     if known.revoked_index is not None:
-        raise OfficerError(f"the key of {officer.pseudonym} was revoked")
+        raise OfficerError(f"the key of {pseudonym} was revoked")
     if to_ms(now) > known.not_after_ms:
-        raise OfficerError(f"the key of {officer.pseudonym} has expired: it needs a rekey")
+        raise OfficerError(f"the key of {pseudonym} has expired: it needs a rekey")
+    return known.public
+
+
+def voice_of(member: str, pseudonym: str, key_id: str) -> Voice:
+    """An officer of ours as somebody who signs."""
+    return Voice(key_id=key_id, owner=member, key_class="officer", pseudonym=pseudonym)
 
 
 def groups_now(roster: Roster, names: Sequence[str]) -> tuple[tuple[str, int], ...]:
@@ -196,18 +244,19 @@ def log_seen(connection: Connection) -> LogSeen:
 
 
 def _statement(
-    connection: Connection, author: Author, part: Proposal, act: Act
-) -> tuple[Statement, tuple[SaltedObject, ...]]:
+    connection: Connection, author: Author, part: Proposal, act: Act, *, signer: str, context: str | None
+) -> Composed:
     salted = tuple(SaltedObject(salt=secrets.token_bytes(LIMITS.salt_bytes), body=raw) for raw in part.objects)
     bare = draft_statement(author.member, part, act.roster, now=act.now, seen=log_seen(connection))
     statement = replace(
         bare,
-        signer=author.outbox.key_id,
+        signer=signer,
         decided_by=act.decided_by,
+        context=context,
         realm=act.realm,
         objects=tuple(_ref(author.validate(item.body), stm.commit(item.salt, item.body)) for item in salted),
     )
-    return statement, salted
+    return Composed(statement=statement, objects=salted)
 
 
 def _ref(found: ValidObject, commitment: str) -> ObjectRef:
@@ -215,15 +264,12 @@ def _ref(found: ValidObject, commitment: str) -> ObjectRef:
     return ObjectRef(id=found.id, modified=modified if isinstance(modified, str) else None, commitment=commitment)
 
 
-def _rehearse(statement: Statement, salted: tuple[SaltedObject, ...], author: Author, act: Act) -> None:
+def rehearse(said: Composed, author: Author, roster: Roster, now: datetime, officers: Sequence[Voice]) -> None:
     """What hub and receivers will ask, asked before signing. Raises RefusedError."""
+    statement, salted = said.statement, said.objects
     raw = stm.encode(statement)
     seen = statement.log_seen
-    voices = [Voice(key_id=statement.signer, owner=author.member, key_class="machine")]
-    voices += [
-        Voice(key_id=one.key.key_id, owner=author.member, key_class="officer", pseudonym=one.pseudonym)
-        for one in act.officers
-    ]
+    voices = [Voice(key_id=statement.signer, owner=author.member, key_class="machine"), *officers]
     work = Work(
         raw=raw,
         statement=statement,
@@ -232,9 +278,9 @@ def _rehearse(statement: Statement, salted: tuple[SaltedObject, ...], author: Au
         context=Context(
             federation=author.federation,
             genesis_hash=author.genesis_hash,
-            roster=act.roster,
+            roster=roster,
             index=seen.size,
-            received_ms=to_ms(act.now),
+            received_ms=to_ms(now),
             last_seq=lambda _key: None,
             root_at=lambda size: seen.root if size == seen.size else None,
             validate=author.validate,
