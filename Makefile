@@ -23,7 +23,7 @@ demo: setup      ## a finding at one port reaches another and comes back as a si
 	@$(BIN)/port2port demo
 
 test: setup      ## unit, contract on memory and SQLite, loopback integration: a few minutes
-	@$(BIN)/python -m pytest -m "not slow and not fault" -q -n 2 --dist worksteal tests/unit tests/contract tests/integration
+	@P2P_QUICK=1 $(BIN)/python -m pytest -m "not slow and not fault" -q -n 2 --dist worksteal tests/unit tests/contract tests/integration
 
 test-all: setup  ## everything: processes, PostgreSQL, kills, power cut, images
 	@$(BIN)/python -m pytest -m "not fault" -q

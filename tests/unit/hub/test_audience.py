@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from hub.audience import audience_from, class_key
 from port2port.sharing import Audience, Outlet, member_reader, permits, visibility_key
 from port2port.tlp import Tlp
+from tests.fakes.examples import many
 from tests.fakes.federation import Federation
 
 _FED = Federation()
@@ -30,7 +31,7 @@ _ANY = st.builds(
 )
 
 
-@settings(max_examples=200)
+@settings(max_examples=many(200))
 @given(_ANY)
 def test_an_audience_and_its_class_get_the_same_decisions(audience: Audience) -> None:
     again = audience_from(class_key(audience))
@@ -41,7 +42,7 @@ def test_an_audience_and_its_class_get_the_same_decisions(audience: Audience) ->
                 assert permits(again, *asked) == permits(audience, *asked)
 
 
-@settings(max_examples=200)
+@settings(max_examples=many(200))
 @given(_ANY, _ANY)
 def test_class_keys_are_equal_exactly_where_visibility_keys_are(one: Audience, two: Audience) -> None:
     assert (class_key(one) == class_key(two)) == (visibility_key(one) == visibility_key(two))

@@ -17,6 +17,7 @@ from node.sensors.parsers.ais import AisParser, line_time
 from node.sensors.parsers.nmea import Fate
 from node.sensors.transports.lines import LineSplitter, ReceivedLine
 from tests.fakes.ais import NOON, sentences
+from tests.fakes.examples import many
 from tests.fakes.maps import feature, geojson
 
 ARMOUR = bytes(range(48, 88)) + bytes(range(96, 120))
@@ -77,7 +78,7 @@ lines = st.one_of(st.binary(max_size=120), framed, damaged, st.builds(lambda b, 
 
 
 @given(st.lists(st.tuples(lines, st.integers(-5, 5), st.sampled_from(["a", "b/1"])), max_size=12))
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=many(400), deadline=None)
 def test_any_lines_give_observations_and_every_line_is_accounted_for(taken: list[tuple[bytes, int, str]]) -> None:
     parser, gate = AisParser(), Gate()
     found = parser.parse(ReceivedLine(source, NOON + timedelta(seconds=s), line) for line, s, source in taken)
@@ -90,14 +91,14 @@ def test_any_lines_give_observations_and_every_line_is_accounted_for(taken: list
 
 
 @given(lines)
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=many(300), deadline=None)
 def test_the_time_of_any_line_is_aware_or_none(line: bytes) -> None:
     at = line_time(line)
     assert at is None or at.tzinfo is not None
 
 
 @given(st.lists(st.binary(max_size=50), max_size=8), st.integers(1, 40))
-@settings(max_examples=250, deadline=None)
+@settings(max_examples=many(250), deadline=None)
 def test_lines_are_the_same_however_the_stream_is_cut(pieces: list[bytes], limit: int) -> None:
     whole = b"\n".join(pieces)
     at_once, byte_by_byte = LineSplitter(limit=limit), LineSplitter(limit=limit)
@@ -137,20 +138,20 @@ rules = st.dictionaries(
 
 
 @given(st.binary(max_size=200))
-@settings(max_examples=250, deadline=None)
+@settings(max_examples=many(250), deadline=None)
 def test_any_bytes_are_a_map_or_refused(data: bytes) -> None:
     loads_or_refuses(data)
 
 
 @given(json_values)
-@settings(max_examples=250, deadline=None)
+@settings(max_examples=many(250), deadline=None)
 def test_any_json_is_a_map_or_refused(document: object) -> None:
     loads_or_refuses(json.dumps(document).encode())
     loads_or_refuses(geojson(document))
 
 
 @given(geometries | rings, st.none() | json_values | st.floats(1, 1000), st.none() | rules)
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=many(400), deadline=None)
 def test_any_feature_is_a_place_or_refused(geometry: dict[str, object], radius: object, given_rules: object) -> None:
     loads_or_refuses(geojson(feature(geometry=geometry, radius_m=radius, rules=given_rules)))
 

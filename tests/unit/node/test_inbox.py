@@ -19,6 +19,7 @@ from port2port.checkpoint import log_key
 from port2port.errors import InvariantError, Port2PortError, ProofError, RollbackError, SplitViewError
 from port2port.keys import SignatureError
 from port2port.tlp import Tlp
+from tests.fakes.examples import many
 from tests.fakes.federation import Federation, statement_of
 from tests.fakes.feed import FakeFeed, digest_in
 from tests.fakes.nodes import TestNode, make_node
@@ -389,7 +390,7 @@ class _Nothing:
         return False
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=many(60), deadline=None)
 @given(
     first=st.integers(0, 3),
     leaves=st.lists(st.binary(max_size=40), max_size=4),

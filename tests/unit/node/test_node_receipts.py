@@ -16,6 +16,7 @@ from node.alarms import Code
 from node.receipts import Receipt, ReceiptError
 from port2port.clock import to_ms
 from port2port.tlp import Tlp
+from tests.fakes.examples import many
 from tests.fakes.federation import Federation
 from tests.fakes.feed import FakeFeed, digest_in
 from tests.fakes.nodes import TestNode, make_node
@@ -104,14 +105,14 @@ def test_what_others_published_is_owed_once_and_handed_in_once(node: TestNode) -
     assert [item.state for item in node.store.read_now(lambda c: receipts.owed(c, A, limit=10))] == ["seen"]
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=many(200), deadline=None)
 @given(raw=st.binary(max_size=200))
 def test_any_receipt_is_read_or_refused(raw: bytes) -> None:
     with pytest.raises(ReceiptError):
         receipts.parse(raw)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=many(100), deadline=None)
 @given(index=st.integers(0, 2**40), digest=st.binary(min_size=32, max_size=32), at=st.integers(0, 2**42))
 def test_a_receipt_comes_back_as_it_was(index: int, digest: bytes, at: int) -> None:
     made = Receipt(index=index, digest=digest, member=A, state="seen", at_ms=at)

@@ -22,6 +22,7 @@ from port2port.errors import ConfigurationError, InvariantError, NotFoundError
 from port2port.statement import Statement
 from port2port.tlp import Tlp
 from port2port.wire import decode_envelope
+from tests.fakes.examples import many
 from tests.fakes.federation import Federation, statement_of
 from tests.fakes.feed import FakeFeed
 from tests.fakes.nodes import TestNode, make_node
@@ -195,7 +196,7 @@ def test_a_damaged_sequence_file_is_a_configuration_error(node: TestNode, conten
         sign(node)
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=many(50), deadline=None)
 @given(raw=st.binary(max_size=200))
 def test_any_sequence_file_is_read_or_refused(raw: bytes, tmp_path_factory: pytest.TempPathFactory) -> None:
     path = tmp_path_factory.mktemp("seq") / "key.seq"

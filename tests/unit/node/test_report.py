@@ -18,6 +18,7 @@ from port2port.errors import ProfileError
 from port2port.geo import Position
 from port2port.identifiers import IdentifierError
 from tests.fakes.desks import NOW
+from tests.fakes.examples import many
 from tests.fakes.federation import Federation
 
 FED = Federation()
@@ -147,7 +148,7 @@ def test_addresses_and_barges_take_two_officers(made: Callable[[], Proposal], *,
     assert made().personal_data is personal
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=many(60), deadline=None)
 @given(st.sampled_from(["domain", "address", "container", "imo", "mmsi", "eni", "name"]), st.text(max_size=40))
 def test_whatever_is_typed_is_a_valid_report_or_refused(kind: str, text: str) -> None:
     makers: dict[str, Callable[[], Proposal]] = {

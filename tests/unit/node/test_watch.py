@@ -28,6 +28,7 @@ from node.watch import (
 from port2port.geo import Position
 from port2port.patterns import TemplateCache, compile_pattern
 from port2port.stix.discriminators import Discriminators, TrackHint
+from tests.fakes.examples import many
 
 T0 = datetime(2026, 11, 22, 10, 0, tzinfo=UTC)
 TEMPLATES = TemplateCache()
@@ -338,7 +339,7 @@ def test_after_an_hour_out_of_view_a_new_stay_begins():
     assert due(window, T0 + timedelta(hours=2))
 
 
-@settings(max_examples=100)
+@settings(max_examples=many(100))
 @given(st.lists(st.integers(0, 3_500), min_size=1, max_size=20))
 def test_the_order_of_arrival_does_not_matter_within_a_stay(seconds):
     window = None
@@ -407,7 +408,7 @@ SHAPES = st.builds(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=many(150), deadline=None)
 @given(st.lists(SHAPES, max_size=5), st.lists(st.tuples(NUMBERS, st.booleans(), st.integers(0, 9)), max_size=5))
 def test_the_index_finds_exactly_what_evaluating_every_pattern_finds(shapes, sights):
     indicators = [watched(shape, number=number, issuer=f"i{number}") for number, shape in enumerate(shapes)]

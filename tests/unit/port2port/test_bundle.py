@@ -15,6 +15,7 @@ from port2port.errors import Port2PortError
 from port2port.tlp import Tlp
 from port2port.verify import RefusedError
 from port2port.wire import decode_envelope, encode_envelope
+from tests.fakes.examples import many
 from tests.fakes.federation import Federation
 from tests.fakes.trust_log import FakeLog, founded
 
@@ -209,7 +210,7 @@ def test_a_byte_changed_anywhere_is_an_error_or_costs_a_cosignature():
     assert "refused" in outcomes
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=many(500), deadline=None)
 @given(st.binary(max_size=200) | st.integers(0, len(RAW) - 4).map(lambda at: RAW[:at] + RAW[at + 3 :]))
 def test_any_bytes_are_a_bundle_or_refused(raw):
     try:

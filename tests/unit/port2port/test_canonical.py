@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from port2port import canonical
 from port2port.canonical import SAFE_INTEGER, CanonicalError
 from port2port.errors import MalformedError, TooLargeError
+from tests.fakes.examples import many
 
 LIMIT = 16 * 1024
 SAFE_FLOATS = st.floats(min_value=1e-5, max_value=1e16, exclude_max=True).filter(lambda x: not x.is_integer())
@@ -36,7 +37,7 @@ JSON_LIKE = st.text(st.sampled_from('{}[]",:0123456789.eE-+ \\utrufalsn\n'), max
 BYTES = st.binary(max_size=60) | JSON_LIKE
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=many(300), deadline=None)
 @given(VALUES)
 @example({"￿": 1, "": 2, '\x7f\x1f\\"/': "\b\f\n\r\t\x00\x1f\x7f\u2028"})
 @example(0.00001)
@@ -47,7 +48,7 @@ def test_our_bytes_are_those_of_rfc_8785(value):
     assert canonical.loads(raw, limit=2**20) == value
 
 
-@settings(max_examples=2_000, deadline=None)
+@settings(max_examples=many(2_000), deadline=None)
 @given(BYTES)
 def test_any_bytes_are_refused_or_are_their_own_canonical_form(raw):
     try:

@@ -17,6 +17,7 @@ from port2port.checkpoint import CheckpointError, SignedCheckpoint, VerifierKey
 from port2port.errors import ProofError
 from port2port.keys import SignatureError
 from port2port.limits import LIMITS
+from tests.fakes.examples import many
 from tests.vectors import build_checkpoint as builder
 
 VECTORS = Path(__file__).parents[2] / "vectors" / "checkpoint.json"
@@ -388,7 +389,7 @@ def mutations(good: bytes) -> st.SearchStrategy[bytes]:
 
 
 @given(mutations(COSIGNED))
-@settings(max_examples=1500, deadline=None)
+@settings(max_examples=many(1500), deadline=None)
 def test_any_bytes_are_a_checkpoint_or_refused_and_none_but_the_logs_verifies(raw: bytes) -> None:
     try:
         parsed = SignedCheckpoint.parse(raw)
@@ -404,7 +405,7 @@ def test_any_bytes_are_a_checkpoint_or_refused_and_none_but_the_logs_verifies(ra
 
 
 @given(mutations(PROOF))
-@settings(max_examples=1000, deadline=None)
+@settings(max_examples=many(1000), deadline=None)
 def test_any_bytes_are_a_tlog_proof_or_refused(raw: bytes) -> None:
     try:
         proof = cp.parse_proof(raw)
@@ -414,7 +415,7 @@ def test_any_bytes_are_a_tlog_proof_or_refused(raw: bytes) -> None:
 
 
 @given(st.text(max_size=120) | mutations(C2SP_VKEY.encode()).map(lambda raw: raw.decode("utf-8", "replace")))
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=many(500), deadline=None)
 def test_any_text_is_a_verifier_key_or_refused(text: str) -> None:
     try:
         key = VerifierKey.from_text(text)

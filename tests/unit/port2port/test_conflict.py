@@ -17,6 +17,7 @@ from port2port.checkpoint import CheckpointError, SignedCheckpoint, VerifierKey
 from port2port.conflict import Evidence, PrefixProof, Verdict
 from port2port.errors import ProofError
 from port2port.keys import SignatureError
+from tests.fakes.examples import many
 
 V = json.loads((Path(__file__).parents[2] / "vectors" / "checkpoint.json").read_text(encoding="utf-8"))
 LOG = VerifierKey.from_text(V["vkey"])
@@ -160,7 +161,7 @@ PLACES = st.integers(0, len(GOOD))
     | st.binary(max_size=300)
     | st.dictionaries(st.sampled_from(sorted(SOUND)), st.text() | st.integers(-9, 9) | st.none()).map(orjson.dumps)
 )
-@settings(max_examples=1000, deadline=None)
+@settings(max_examples=many(1000), deadline=None)
 def test_any_bytes_are_evidence_or_refused(raw: bytes) -> None:
     try:
         conflict.check_evidence(raw, LOG)
@@ -170,7 +171,7 @@ def test_any_bytes_are_evidence_or_refused(raw: bytes) -> None:
 
 
 @given(st.binary(max_size=200) | st.dictionaries(st.sampled_from(sorted(SOUND["proof"])), st.text()).map(orjson.dumps))
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=many(500), deadline=None)
 def test_any_bytes_are_a_prefix_proof_or_refused(raw: bytes) -> None:
     try:
         proof = PrefixProof.from_bytes(raw)

@@ -15,6 +15,7 @@ from port2port.keys import SignatureError
 from port2port.roster import RosterConflictError, RosterError
 from port2port.tlp import Tlp
 from port2port.wire import decode_envelope
+from tests.fakes.examples import many
 from tests.fakes.federation import statement_of
 from tests.fakes.trust_log import founded
 
@@ -235,7 +236,7 @@ def test_a_control_log_of_another_federation_is_refused():
         coordination.read_control_log(FILE, "00" * 32)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=many(300), deadline=None)
 @given(st.binary(max_size=100) | st.integers(0, len(FILE) - 6).map(lambda at: FILE[:at] + FILE[at + 5 :]))
 def test_any_bytes_are_refused_with_one_of_our_errors(raw):
     for read in (coordination.decode_proposal, coordination.type_of):

@@ -17,6 +17,7 @@ from securesystemslib.signer import SSlibKey
 from port2port import envelope as dsse
 from port2port import keys, merkle
 from port2port.envelope import LEAF_BYTES, PAYLOAD_TYPE, Signature
+from tests.fakes.examples import many
 
 KEYS = [keys.from_seed(bytes([number]) * 32) for number in range(1, 4)]
 STATEMENT = b'{"kind":"publish"}'
@@ -29,7 +30,7 @@ def test_the_specification_s_example_of_pae():
     )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=many(300), deadline=None)
 @given(st.text(max_size=40), st.binary(max_size=200))
 def test_pae_counts_bytes_and_equals_another_library_s(payload_type, payload):
     envelope = oracle.Envelope(payload, payload_type, {})

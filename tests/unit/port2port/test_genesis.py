@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from port2port import genesis, statement
 from port2port.errors import MalformedError
 from port2port.genesis import GenesisError
+from tests.fakes.examples import many
 from tests.fakes.federation import Federation
 
 FED = Federation(members=(), coordinators=2)
@@ -37,7 +38,7 @@ def test_the_anchor_is_the_hash_of_the_exact_bytes():
     assert genesis.pinned(RAW, FED.genesis_hash) == FED.roster.genesis
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=many(200), deadline=None)
 @given(st.integers(0, len(RAW) - 1), st.integers(1, 255))
 def test_a_genesis_with_any_byte_changed_is_another(at, change):
     spoiled = bytearray(RAW)
@@ -93,7 +94,7 @@ def test_one_coordinator_is_enough_for_a_demo():
     assert genesis.from_statement(changed({"demo": True, "threshold": 1})).demo
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=many(200), deadline=None)
 @given(st.text(max_size=12))
 def test_base64_has_one_spelling(text):
     try:

@@ -15,6 +15,7 @@ from port2port.identifiers import (
     check_mmsi,
     mmsi_class,
 )
+from tests.fakes.examples import many
 
 CHECKS = (check_imo, check_container, check_eni, check_mmsi)
 
@@ -78,7 +79,7 @@ def test_an_eni_names_an_authority():
         check_eni("00012345")
 
 
-@settings(max_examples=300)
+@settings(max_examples=many(300))
 @given(st.text(alphabet=string.ascii_uppercase + string.digits + " -IMOU٣", max_size=14))
 def test_any_text_is_a_number_in_canonical_form_or_an_identifier_error(text):
     for check in CHECKS:

@@ -21,6 +21,7 @@ from hypothesis import strategies as st
 from port2port import keys
 from port2port.errors import ConfigurationError, MalformedError, VerificationError
 from port2port.keys import PublicKey, SignatureError
+from tests.fakes.examples import many
 from tests.fakes.passkey import USER_PRESENT, USER_VERIFIED, Passkey
 
 MESSAGE = b"what was decided at the desk"
@@ -200,7 +201,7 @@ def test_an_assertion_has_one_spelling(signature: bytes) -> None:
 
 
 @given(st.binary(max_size=300) | st.tuples(st.integers(0, 400), st.integers(1, 255)))
-@settings(max_examples=1000, deadline=None)
+@settings(max_examples=many(1000), deadline=None)
 def test_no_other_bytes_are_a_passkeys_signature(change: bytes | tuple[int, int]) -> None:
     signature = bytearray(SIGNED)
     if isinstance(change, bytes):
@@ -272,7 +273,7 @@ JSON = st.recursive(
 
 
 @given(JSON | st.fixed_dictionaries(dict.fromkeys(SOUND, JSON)))
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=many(500), deadline=None)
 def test_any_json_is_a_key_record_or_refused(value: object) -> None:
     try:
         record = PublicKey.from_json(value)
@@ -369,7 +370,7 @@ PEM = keys.from_seed(RFC8032_SEED).to_pem()
 
 
 @given(st.binary(max_size=200) | st.tuples(st.integers(0, 200), st.integers(1, 255)))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=many(200), deadline=None)
 def test_any_bytes_are_a_key_file_or_refused(
     tmp_path_factory: pytest.TempPathFactory, change: bytes | tuple[int, int]
 ) -> None:

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from port2port import merkle
 from port2port.errors import InvariantError, MalformedError, ProofError
+from tests.fakes.examples import many
 from tests.vectors import build_merkle as oracle
 
 VECTORS = Path(__file__).parents[2] / "vectors" / "merkle.json"
@@ -189,7 +190,7 @@ def test_no_consistency_proof_leads_backwards() -> None:
 
 
 @given(st.integers(0, 3000), st.data())
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=many(60), deadline=None)
 def test_proofs_from_a_small_cache_equal_proofs_without_one(size: int, data: st.DataObject) -> None:
     leaves = [merkle.leaf_hash(b"%d" % number) for number in range(size)]
     cache = merkle.SubtreeCache(capacity=data.draw(st.integers(1, 40)))
@@ -249,7 +250,7 @@ def test_a_frontier_survives_being_stored(size: int) -> None:
 
 
 @given(st.binary(max_size=200) | st.integers(0, 40).map(lambda n: n.to_bytes(8, "big") + bytes(32 * n.bit_count())))
-@settings(max_examples=1000, deadline=None)
+@settings(max_examples=many(1000), deadline=None)
 def test_any_bytes_are_a_frontier_or_refused(raw: bytes) -> None:
     try:
         frontier = merkle.Frontier.from_bytes(raw)
@@ -270,7 +271,7 @@ def test_what_is_not_a_hash_is_never_appended() -> None:
     st.integers(-2, 2**64),
     st.lists(st.binary(max_size=40) | st.just(HASHES[0]), max_size=70),
 )
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=many(500), deadline=None)
 def test_any_numbers_and_hashes_are_refused_with_a_proof_error(a: int, b: int, proof: list[bytes]) -> None:
     path = tuple(proof)
     assert not holds_inclusion(HASHES[1], a, b, path, ROOTS[9])

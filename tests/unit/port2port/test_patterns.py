@@ -13,6 +13,7 @@ from port2port.errors import ProfileError
 from port2port.patterns import PatternError, TemplateCache, compile_pattern
 from port2port.patterns.grammar import template_of
 from port2port.patterns.tokens import tokenise
+from tests.fakes.examples import many
 
 T0 = datetime(2026, 11, 22, tzinfo=UTC)
 
@@ -253,7 +254,7 @@ def bundle_of(seen, number):
     return {"type": "bundle", "id": f"bundle--{number}", "objects": [observed, *own]}
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=many(300), deadline=None)
 @given(patterns(), OBSERVATIONS)
 def test_evaluation_agrees_with_the_reference_matcher(text, observations):
     ours = compiled(text).evaluate(observations)
@@ -262,7 +263,7 @@ def test_evaluation_agrees_with_the_reference_matcher(text, observations):
     assert ours == theirs
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=many(200), deadline=None)
 @given(patterns(), OBSERVATIONS)
 def test_whatever_matches_touches_an_index_key(text, observations):
     pattern = compiled(text)
@@ -339,7 +340,7 @@ def library_accepts(text):
     return True
 
 
-@settings(max_examples=1_000, deadline=None)
+@settings(max_examples=many(1_000), deadline=None)
 @given(st.lists(PIECES, max_size=14).map(" ".join) | st.lists(PIECES, max_size=14).map("".join) | st.text(max_size=40))
 def test_any_text_compiles_or_raises_a_profile_error_and_agrees_with_the_grammar(text):
     try:

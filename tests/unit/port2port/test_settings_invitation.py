@@ -17,6 +17,7 @@ from port2port import invitation, settings
 from port2port.errors import ConfigurationError
 from port2port.invitation import Invitation, InvitationError
 from port2port.limits import LIMITS
+from tests.fakes.examples import many
 
 GOOD = f"""
 federation = "p2p.test"
@@ -76,7 +77,7 @@ def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
         settings.load(tmp_path / "node.toml", NodeSettings)
 
 
-@examples(max_examples=300, deadline=None)
+@examples(max_examples=many(300), deadline=None)
 @given(raw=st.one_of(st.binary(max_size=300), st.text(max_size=300).map(str.encode)))
 def test_any_settings_file_is_read_or_refused(raw: bytes) -> None:
     with pytest.raises(ConfigurationError):
@@ -120,7 +121,7 @@ def test_another_form_of_invitation_is_refused(change: dict[str, object]) -> Non
         invitation.parse(orjson.dumps(data, option=orjson.OPT_SORT_KEYS))
 
 
-@examples(max_examples=300, deadline=None)
+@examples(max_examples=many(300), deadline=None)
 @given(raw=st.binary(max_size=300))
 def test_any_invitation_is_read_or_refused(raw: bytes) -> None:
     with pytest.raises(InvitationError):

@@ -26,6 +26,7 @@ from port2port.statement import (
     StatementError,
 )
 from port2port.tlp import Tlp
+from tests.fakes.examples import many
 from tests.fakes.mutants_inside import BAD_VALUES
 
 NOW = datetime(2026, 11, 22, 8, 0, tzinfo=UTC)
@@ -82,7 +83,7 @@ def as_json(**changes) -> dict[str, object]:
     return {**canonical.loads_object(statement.encode(plain()), limit=LIMITS.statement_bytes), **changes}
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=many(150), deadline=None)
 @given(STATEMENTS)
 def test_what_is_written_is_read(said):
     raw = statement.encode(said)
@@ -92,7 +93,7 @@ def test_what_is_written_is_read(said):
     assert again.understood
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=many(300), deadline=None)
 @given(st.dictionaries(st.sampled_from(sorted(as_json())), st.none() | st.integers() | st.text() | st.lists(st.text())))
 def test_any_json_is_a_statement_or_a_statement_error(changes):
     try:
@@ -102,7 +103,7 @@ def test_any_json_is_a_statement_or_a_statement_error(changes):
     assert statement.decode(statement.encode(said)) == said
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=many(500), deadline=None)
 @given(st.binary(max_size=200))
 def test_any_bytes_are_a_statement_or_malformed(raw):
     with pytest.raises(MalformedError):

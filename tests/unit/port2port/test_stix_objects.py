@@ -21,6 +21,7 @@ from port2port.stix.normalise import NormaliseError, normalise
 from port2port.stix.registration import register
 from port2port.stix.validate import StixValidator
 from port2port.tlp import Tlp
+from tests.fakes.examples import many
 
 T0 = datetime(2026, 11, 22, 10, 0, tzinfo=UTC)
 ISSUER = "identity--3fd13561-8a54-506c-b3d3-cb2422919d4f"
@@ -99,7 +100,7 @@ def test_numbers_that_writers_spell_differently_are_refused_at_the_author():
             normalise({**orjson.loads(clone()), "extensions": where})
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=many(150), deadline=None)
 @given(st.lists(st.text(max_size=12), min_size=1, max_size=3))
 def test_any_value_survives_quoting_in_a_pattern(values):
     pattern = compile_pattern(objects.pattern_equals("vessel:call_sign", values), TemplateCache())

@@ -22,6 +22,7 @@ from port2port.stix.registration import register
 from port2port.stix.schema_files import read_schema
 from port2port.stix.validate import StixValidator, require_depth
 from port2port.tlp import Tlp
+from tests.fakes.examples import many
 from tests.fakes.shared_data import shared_path
 
 T0 = datetime(2026, 11, 22, 10, 0, tzinfo=UTC)
@@ -270,7 +271,7 @@ REPLACEMENTS = st.sampled_from(
 )
 
 
-@settings(max_examples=700, deadline=None)
+@settings(max_examples=many(700), deadline=None)
 @given(st.data())
 def test_what_we_accept_stix2_accepts(data):
     value = data.draw(st.sampled_from(SAMPLES)).copy()

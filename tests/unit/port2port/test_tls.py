@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from port2port import tls
 from port2port.errors import ConfigurationError, MalformedError
 from port2port.tls import CertificateError
+from tests.fakes.examples import many
 
 NOW = datetime(2026, 11, 22, 8, tzinfo=UTC)
 FED = "p2p.test"
@@ -96,7 +97,7 @@ def test_a_request_is_for_its_own_p256_key() -> None:
             tls.read_csr(raw)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=many(200), deadline=None)
 @given(raw=st.binary(max_size=300))
 def test_any_bytes_are_no_certificate_and_no_request(raw: bytes) -> None:
     with pytest.raises(CertificateError):

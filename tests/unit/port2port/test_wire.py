@@ -16,6 +16,7 @@ from port2port.envelope import PAYLOAD_TYPE, SaltedObject, Signature
 from port2port.limits import LIMITS
 from port2port.v1 import envelope_pb2
 from port2port.wire import EncodingError
+from tests.fakes.examples import many
 
 SIGNATURES = (Signature(key_id="01" * 32, sig=b"s" * 64), Signature(key_id="02" * 32, sig=b"t" * 64))
 OBJECTS = (SaltedObject(salt=b"n" * 32, body=b'{"type":"indicator"}'),)
@@ -77,7 +78,7 @@ def test_nothing_is_an_envelope_with_nothing_in_it():
     assert wire.decode_envelope(b"").statement == b""
 
 
-@settings(max_examples=2_000, deadline=None)
+@settings(max_examples=many(2_000), deadline=None)
 @given(st.binary(max_size=300) | st.tuples(st.integers(0, len(RAW) - 1), st.binary(max_size=3)))
 @example(RAW)
 def test_any_bytes_are_refused_or_serialise_to_themselves(given_):
