@@ -21,7 +21,7 @@ of earlier sequences and roots, and, for receivers, how inclusion and the checkp
 14 TIME             not from the future, not older than 90 days; log_seen fits the tree
 15 COMMITMENTS      each object is the one that was committed to
 16 OBJECTS          canonical STIX 2.1 of our profile
-17 OWNERSHIP        created by the issuer; acts only on its own objects; a sighting names what it sights
+17 OWNERSHIP        created by the issuer; acts only on its own objects, of one realm; a sighting names what it sights
 18 OBJECT_MARKING   no object is marked otherwise than the statement
 19 INCLUSION        the leaf is in the tree (RFC 6962 section 2.1.1)
 20 CHECKPOINT       the tree is the one the log signed
@@ -60,6 +60,7 @@ from port2port.ids import FEDERATION_ISSUER, identity_of
 from port2port.keys import PublicKey
 from port2port.limits import LIMITS
 from port2port.roster import Roster
+from port2port.sharing import RealmOf, nothing_known, require_one_realm
 from port2port.statement import Statement
 from port2port.stix.validate import ValidObject
 from port2port.tlp import UNMARKED, Tlp
@@ -79,9 +80,14 @@ class SealedDeliveryError(PolicyError):
 
 
 class UpgradeNeededError(PolicyError):
-    """A version, kind or critical field that this software does not know; for a control entry, stop and upgrade."""
+    """A version, kind or critical field that this software does not know.
+
+    Refuses one envelope where a step says it; raised by a reader of the log over a control entry, it stops that reader:
+    without the entry nobody can say who may sign what.
+    """
 
     code = "UPGRADE_NEEDED"
+    fatal = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,6 +97,7 @@ class Context:
     ``last_seq`` gives (sequence, digest) of the newest logged statement of a signing key; ``root_at`` the root of
     a tree size, or None if unknown. ``inclusion`` and ``checkpoint`` raise ProofError or CheckpointError; None
     where the caller makes the log itself. ``objects_required`` is false for readers, since objects can be erased.
+    ``realm_of`` gives the realms of objects as earlier entries named them.
     """
 
     federation: str
@@ -105,6 +112,7 @@ class Context:
     checkpoint: Callable[[], None] | None = None
     objects_required: bool = True
     keep_unknown: bool = False
+    realm_of: RealmOf = nothing_known
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -338,6 +346,7 @@ def _ownership(work: Work) -> None:
     said = work.said
     if not work.understood:
         return
+    require_one_realm(said, work.context.realm_of)
     own = identity_of(work.context.federation, said.issuer)
     for item in work.objects:
         if said.kind != "import" and item.created is not None and item.type != "marking-definition":

@@ -1,6 +1,7 @@
 """What must be decided under the lock: who belongs now, and how a statement stands to the objects already there.
 
-Ownership and history of objects, in log order, by (issuer, STIX id):
+An object stays in the realm its issuer first used it in, and a reference stays in the realm of its statement.
+Ownership and history of objects, in log order, by (realm, issuer, STIX id):
 1. no new version of an object that was revoked or retracted: revoked is terminal;
 2. a new version is newer than the newest one (a member's identity may ride along unchanged);
 3. a retraction needs an object to retract;
@@ -31,7 +32,16 @@ from hub.transparency import NO_ROSTER, Candidate, RosterAt, fold_roster, next_r
 from port2port.errors import ConflictError, NotFoundError, PolicyError, Port2PortError
 from port2port.ids import FEDERATION_ISSUER
 from port2port.roster import Roster
-from port2port.sharing import Audience, Outlet, audience_of, member_reader, no_wider_than, permits
+from port2port.sharing import (
+    Audience,
+    Name,
+    Outlet,
+    audience_of,
+    member_reader,
+    no_wider_than,
+    permits,
+    require_one_realm,
+)
 from port2port.statement import Statement
 from port2port.verify import ROSTER_STEPS, STEPS, run
 
@@ -85,6 +95,10 @@ class _Version(NamedTuple):
     source: Audience | Statement
 
     @property
+    def realm(self) -> str:
+        return self.source.realm
+
+    @property
     def audience(self) -> Audience:
         return self.source if isinstance(self.source, Audience) else audience_of(self.source)
 
@@ -107,7 +121,7 @@ class IntakeJudge:
         self._audiences = audiences
         self._at = NO_ROSTER
         self._stamp: tuple[int, bytes] | None = None
-        self._objects: dict[tuple[str, str], list[_Version]] = {}
+        self._objects: dict[Name, list[_Version]] = {}
 
     @property
     def at(self) -> RosterAt:
@@ -143,8 +157,9 @@ class IntakeJudge:
         if said.is_control:
             self._fold(candidate, index, received_ms)
             return
-        self._require_history(said)
         roster = self._at.roster
+        require_one_realm(said, lambda names: self._realms(said.issuer, names, roster))
+        self._require_history(said)
         if roster is not None:
             self._require_refs(said, roster)
         self._note(candidate)
@@ -185,9 +200,23 @@ class IntakeJudge:
             for name in said.refs():
                 objects.setdefault(name, []).append(_Version(None, True, said))
 
+    def _realms(self, issuer: str, names: Sequence[Name], roster: Roster | None) -> dict[Name, str]:
+        """The realms of those objects that the issuer of a statement may read: others do not exist for it."""
+        found = {}
+        for name in names:
+            for version in self._objects.get(name, ()):
+                own = name[0] == issuer
+                if own or (roster is not None and _reads(issuer, version.audience, roster)):
+                    found[name] = version.realm
+                    break
+        return found
+
+    def _versions(self, said: Statement, name: Name) -> list[_Version]:
+        return [item for item in self._objects.get(name, ()) if item.realm == said.realm]
+
     def _require_history(self, said: Statement) -> None:
         for ref in said.objects:
-            versions = self._objects.get((said.issuer, ref.id))
+            versions = self._versions(said, (said.issuer, ref.id))
             if ref.modified is None or not versions:
                 continue
             _require_not_revoked(versions, ref.id)
@@ -197,7 +226,7 @@ class IntakeJudge:
                 raise OldVersionError("a version at least as new is logged already", id=ref.id)
         if said.kind == "retract":
             for issuer, stix_id in said.refs():
-                _require_not_revoked(self._objects.get((issuer, stix_id), ()), stix_id)
+                _require_not_revoked(self._versions(said, (issuer, stix_id)), stix_id)
 
     def _require_refs(self, said: Statement, roster: Roster) -> None:
         refs = said.refs() if "refs" in said.body else ()
@@ -212,8 +241,8 @@ class IntakeJudge:
                 if not decision:
                     raise WiderError(decision.reasons[0].sentence, id=stix_id)
 
-    def _newest_readable(self, said: Statement, name: tuple[str, str], roster: Roster) -> Audience:
-        for version in reversed(self._objects.get(name, ())):
+    def _newest_readable(self, said: Statement, name: Name, roster: Roster) -> Audience:
+        for version in reversed(self._versions(said, name)):
             if version.modified is not None and _reads(said.issuer, version.audience, roster):
                 return version.audience
         raise NotFoundError("there is no such object")

@@ -15,6 +15,7 @@ from port2port.sharing.readers import (
     member_reader,
     visibility_key,
 )
+from port2port.sharing.realm import Name, OtherRealmError, RealmOf, nothing_known, realm_bound, require_one_realm
 from port2port.sharing.reasons import Decision, Reason
 from port2port.sharing.rule import permits
 from port2port.sharing.table import Outlet
@@ -26,9 +27,12 @@ __all__ = [
     "REAL",
     "Audience",
     "Decision",
+    "Name",
+    "OtherRealmError",
     "Outlet",
     "Reader",
     "ReaderKind",
+    "RealmOf",
     "Reason",
     "RosterView",
     "affiliate_reader",
@@ -38,7 +42,10 @@ __all__ = [
     "may_ask_why",
     "member_reader",
     "no_wider_than",
+    "nothing_known",
     "permits",
+    "realm_bound",
+    "require_one_realm",
     "resolve_readers",
     "visibility_key",
 ]

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import random
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import orjson
 
 from port2port.clock import from_ms, to_text
 from port2port.envelope import SaltedObject
+from port2port.sharing import Name
 from port2port.statement import commit
 from port2port.stix import objects as stix
 from port2port.stix.markings import TLP_IDS
@@ -256,6 +257,10 @@ def _granular(data: dict[str, Any], _world: World, _rng: random.Random) -> None:
     data["granular_markings"] = [{"marking_ref": TLP_IDS[Tlp.RED], "selectors": ["name"]}]
 
 
+def _elsewhere(names: Sequence[Name]) -> dict[Name, str]:
+    return dict.fromkeys(names, "exercise:elsewhere")
+
+
 def _anothers_refs(made: Draft, world: World, _rng: random.Random) -> None:
     other = next(name for name in ("beanr", "belgg") if name != made.data["issuer"])
     refs = [{"id": "indicator--9b2e8c1e-7c39-4b7e-8f3a-0c5d2b1a9e11", "issuer": other}]
@@ -367,6 +372,8 @@ CONTENT_MUTANTS: dict[tuple[int, str], Callable[[World, random.Random], Case]] =
     (17, "erases another issuer's object"): _mutant(_anothers_refs, "erase"),
     (17, "holds another issuer's object"): _mutant(_anothers_refs, "hold"),
     (17, "sights what it does not name"): _mutant(_sights_another, "sighting"),
+    (17, "a version of another realm's object"): _mutant(lambda _m, _w, _r: None, "publish", realm_of=_elsewhere),
+    (17, "sights another realm's object"): _mutant(lambda _m, _w, _r: None, "sighting", realm_of=_elsewhere),
     (17, "retracts nothing"): _mutant(lambda m, _w, _r: m.data.update(body={}), "retract"),
     (18, "an object marked less strictly"): _mutant(_marked(_less_strict), "publish"),
     (18, "an object marked RED"): _mutant(_marked(lambda _made: [TLP_IDS[Tlp.RED]]), "publish"),

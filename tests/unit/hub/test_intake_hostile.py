@@ -134,8 +134,9 @@ def test_what_is_remembered_of_an_object_is_bounded_by_audiences_and_not_by_vers
         assert {item.outcome for item in results} == {Outcome.ACCEPTED}
         assert (await one(core, version(80))).code == "OLD_VERSION"
         assert await asyncio.to_thread(remembered) == 1
-        audiences = [{"groups": ("seaports",), "realm": f"exercise:e{number}"} for number in range(50)]
-        await core.admit_all([version(100 + at, tlp=Tlp.AMBER, **more) for at, more in enumerate(audiences)])
+        await core.admit_all([fed.group("busy", "beanr", "belgg") for _ in range(50)])
+        audiences = [(("busy", number),) for number in range(1, 51)]
+        await core.admit_all([version(100 + at, tlp=Tlp.AMBER, groups=who) for at, who in enumerate(audiences)])
         assert (await one(core, version(100))).code == "OLD_VERSION"
         assert await asyncio.to_thread(remembered) == AUDIENCES_REMEMBERED
         assert (await one(core, fed.retract("beanr", [f"indicator--{ident}"]))).outcome is Outcome.ACCEPTED

@@ -133,6 +133,7 @@ def test_red_is_refused_with_the_reason_an_officer_needs(world: World) -> None:
         (12, "stripped officers' signatures", "AUTHORITY"),
         (12, "stale roster version", "ROSTER_CONFLICT"),
         (16, "no pattern", "PROFILE"),
+        (17, "sights another realm's object", "OTHER_REALM"),
         (19, "wrong path", "PROOF"),
         (20, "of another log", "BAD_SIGNATURE"),
     ],
