@@ -319,3 +319,41 @@ class SuppressionRow(NodeRow, table=True):
     made_ms: int = _big()
     expires_ms: int = _big()
     ended_ms: int | None = _big_or_none()
+
+
+class ActRow(NodeRow, table=True):
+    """What an officer prepared and others sign: frozen bytes. ``signer`` is the key that numbered them, "" for none.
+
+    Whoever can write here can make an act wait, vanish or miss its second check; an act with other bytes than the
+    officers signed is refused by every reader.
+    """
+
+    __tablename__ = "act"
+    id: str = Field(primary_key=True)
+    kind: str
+    subject: str = Field(index=True)
+    state: str = Field(index=True)
+    author: str
+    need: int
+    signer: str
+    made_ms: int = _big()
+    closes_ms: int = _big()
+    closed_ms: int | None = _big_or_none()
+    reason: str = ""
+    override: bool = False
+    check_by_ms: int | None = _big_or_none()
+    checked_ms: int | None = _big_or_none()
+    checked_by: str = ""
+    body: bytes
+
+
+class ActSignatureRow(NodeRow, table=True):
+    """One officer's signature over one part of an act, checked before it was stored."""
+
+    __tablename__ = "act_signature"
+    act: str = Field(primary_key=True)
+    officer: str = Field(primary_key=True)
+    part: int = Field(sa_column=sa.Column(sa.Integer, primary_key=True, autoincrement=False))
+    key_id: str
+    signature: bytes
+    at_ms: int = _big()
