@@ -6,7 +6,6 @@ import json
 import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +26,7 @@ from port2port.errors import ConfigurationError
 from tests.fakes.clock import FakeClock
 from tests.fakes.desks import A, B, C, Desk, Harbour, a_finding
 from tests.fakes.federation import statement_of, stix_id_of
+from tests.fakes.prepared import key_file
 
 PASSPHRASE = b"correct horse"
 PUBLISH = ("--tlp", "amber", "--group", "seaports", "--handling", "call_first", "--officer", "o1")
@@ -68,12 +68,6 @@ def terminal(
     return a_terminal(harbour, B, capsys, monkeypatch)
 
 
-@cache
-def pem_of(key: keys.Ed25519Key, passphrase: bytes | None) -> bytes:
-    """Encrypting takes a while, on purpose: once for each key."""
-    return key.to_pem(passphrase)
-
-
 def a_terminal(
     harbour: Harbour, member: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> Terminal:
@@ -87,8 +81,7 @@ def a_terminal(
         ("officer-o1.key", port.officer, PASSPHRASE),
         ("officer-o2.key", port.second_officer, PASSPHRASE),
     ):
-        (home / name).touch(mode=0o600)
-        (home / name).write_bytes(pem_of(key, passphrase))
+        key_file(key, home / name, passphrase)
     config = home / "node.toml"
     config.write_text(
         f'federation = "{harbour.fed.name}"\ngenesis = "{harbour.fed.genesis_hash}"\nmember = "{member}"\n'

@@ -1,0 +1,51 @@
+"""What takes a while to make and is the same in every test, made once and copied: a node's database, locked key files.
+
+A prepared database is byte for byte what ``open_store`` leaves; opening it is the product's own start on a database
+of the newest revision. A prepared key file is locked under the few rounds of the library's own encryption, which the
+product reads but never writes: what the product's own costs, and that it costs it, is for ``test_keys``.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from functools import cache
+from pathlib import Path
+
+from cryptography.hazmat.primitives.serialization import (
+    BestAvailableEncryption,
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    load_pem_private_key,
+)
+
+from node.store import open_store
+from port2port.database import sqlite_url
+from port2port.keys import Ed25519Key
+
+
+def node_database(path: Path) -> str:
+    """The URL of a node's database, which is at its newest revision unless it was there before."""
+    if not path.exists():
+        path.write_bytes(_fresh())
+    return sqlite_url(path)
+
+
+def key_file(key: Ed25519Key, path: Path, passphrase: bytes | None = None) -> None:
+    """A key file, for its owner alone."""
+    path.touch(mode=0o600)
+    path.write_bytes(_locked(key.to_pem(), passphrase))
+
+
+@cache
+def _fresh() -> bytes:
+    with tempfile.TemporaryDirectory() as home:
+        path = Path(home) / "fresh.db"
+        open_store(sqlite_url(path)).close()
+        return path.read_bytes()
+
+
+@cache
+def _locked(pem: bytes, passphrase: bytes | None) -> bytes:
+    lock = BestAvailableEncryption(passphrase) if passphrase else NoEncryption()
+    return load_pem_private_key(pem, None).private_bytes(Encoding.PEM, PrivateFormat.PKCS8, lock)
