@@ -23,12 +23,28 @@ from port2port.console.tables import SessionRow
 from port2port.errors import NotFoundError
 
 COOKIE: Final = "__Host-p2p"
-IDLE: Final = timedelta(minutes=30)
-ABSOLUTE: Final = timedelta(hours=12)
 DISPLAY_ABSOLUTE: Final = timedelta(days=90)
 TOUCH_EVERY_MS: Final = 60_000  # how exactly "last used" is kept: one write a minute, not one a request
 _DEVICE_CHARS: Final = 120
 _SESSION: Final = SessionRow.__table__  # type: ignore[attr-defined]  # set by SQLModel
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lifetimes:
+    """How long a person's session lasts: without a request, and in any case."""
+
+    idle: timedelta = timedelta(minutes=30)
+    absolute: timedelta = timedelta(hours=12)
+
+    def over(self, created_ms: int, seen_ms: int, *, display: bool, now: datetime) -> bool:
+        """Whether a session's time is up."""
+        moment = to_ms(now)
+        if display:
+            return moment - created_ms >= _ms(DISPLAY_ABSOLUTE)
+        return moment - seen_ms >= _ms(self.idle) or moment - created_ms >= _ms(self.absolute)
+
+
+LIFETIMES: Final = Lifetimes()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,10 +98,10 @@ def start(
     return secret
 
 
-def find(connection: Connection, secret: str, now: datetime) -> Visit | None:
+def find(connection: Connection, secret: str, now: datetime, lifetimes: Lifetimes = LIFETIMES) -> Visit | None:
     """Who the cookie's id belongs to; None where it is unknown, over, or of a disabled account. Reads only."""
     row = connection.execute(sa.select(_SESSION).where(_SESSION.c.digest == digest_of(secret))).first()
-    if row is None or _over(row.created_ms, row.seen_ms, display=row.display, now=now):
+    if row is None or lifetimes.over(row.created_ms, row.seen_ms, display=row.display, now=now):
         return None
     account = accounts.by_id(connection, row.account)
     if account.disabled:
@@ -113,10 +129,10 @@ def touch(connection: Connection, name: str, now: datetime) -> None:
     )
 
 
-def alive(connection: Connection, name: str, now: datetime) -> bool:
+def alive(connection: Connection, name: str, now: datetime, lifetimes: Lifetimes = LIFETIMES) -> bool:
     """Whether a session still opens pages: what a long stream asks each minute."""
     row = connection.execute(sa.select(_SESSION).where(_SESSION.c.name == name)).first()
-    if row is None or _over(row.created_ms, row.seen_ms, display=row.display, now=now):
+    if row is None or lifetimes.over(row.created_ms, row.seen_ms, display=row.display, now=now):
         return False
     return not accounts.by_id(connection, row.account).disabled
 
@@ -136,7 +152,7 @@ def end_all(connection: Connection, account: str, *, but: str = "") -> list[str]
     return names
 
 
-def of_account(connection: Connection, account: str, now: datetime) -> list[Session]:
+def of_account(connection: Connection, account: str, now: datetime, lifetimes: Lifetimes = LIFETIMES) -> list[Session]:
     """The sessions of an account that still open pages, newest first."""
     rows = connection.execute(
         sa.select(_SESSION).where(_SESSION.c.account == account).order_by(_SESSION.c.created_ms.desc())
@@ -153,16 +169,19 @@ def of_account(connection: Connection, account: str, now: datetime) -> list[Sess
             seen_ms=row.seen_ms,
         )
         for row in rows
-        if not _over(row.created_ms, row.seen_ms, display=row.display, now=now)
+        if not lifetimes.over(row.created_ms, row.seen_ms, display=row.display, now=now)
     ]
 
 
-def sweep(connection: Connection, now: datetime) -> int:
+def sweep(connection: Connection, now: datetime, lifetimes: Lifetimes = LIFETIMES) -> int:
     """Forget sessions that are over; the answer is how many."""
     moment = to_ms(now)
     person = sa.and_(
         ~_SESSION.c.display,
-        sa.or_(_SESSION.c.seen_ms <= moment - _ms(IDLE), _SESSION.c.created_ms <= moment - _ms(ABSOLUTE)),
+        sa.or_(
+            _SESSION.c.seen_ms <= moment - _ms(lifetimes.idle),
+            _SESSION.c.created_ms <= moment - _ms(lifetimes.absolute),
+        ),
     )
     display = sa.and_(_SESSION.c.display, _SESSION.c.created_ms <= moment - _ms(DISPLAY_ABSOLUTE))
     return connection.execute(sa.delete(_SESSION).where(sa.or_(person, display))).rowcount
@@ -171,13 +190,6 @@ def sweep(connection: Connection, now: datetime) -> int:
 def digest_of(secret: str) -> bytes:
     """What is stored of an id: 256 random bits need no salt and no slow hash."""
     return sha256(secret.encode()).digest()
-
-
-def _over(created_ms: int, seen_ms: int, *, display: bool, now: datetime) -> bool:
-    moment = to_ms(now)
-    if display:
-        return moment - created_ms >= _ms(DISPLAY_ABSOLUTE)
-    return moment - seen_ms >= _ms(IDLE) or moment - created_ms >= _ms(ABSOLUTE)
 
 
 def _plain(device: str) -> str:

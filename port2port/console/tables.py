@@ -123,7 +123,7 @@ class AttemptRow(ConsoleRow, table=True):
     __tablename__ = "console_attempt"
 
     subject: bytes = Field(primary_key=True)
-    count: int = _big()
+    tries: int = _big()
     since_ms: int = _big()
     closed_until_ms: int = _big()
 

@@ -1,0 +1,102 @@
+"""How often somebody may try: in the database, so that it holds over replicas and restarts.
+
+An account allows five tries, then each failure closes it for twice as long as the one before, up to 15 minutes;
+nothing is closed for ever, or anybody could lock an officer out. An address may try 30 times a minute. A try is
+charged before it is judged, so that tries at the same moment are not free. Names that do not exist are charged like
+names that do.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from hashlib import sha256
+from typing import Final
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from port2port.clock import to_ms
+from port2port.console.tables import AttemptRow
+from port2port.errors import UnavailableError
+
+FREE_TRIES: Final = 5
+FIRST_DELAY_S: Final = 5
+LONGEST_DELAY_S: Final = 15 * 60
+ADDRESS_TRIES: Final = 30
+ADDRESS_WINDOW_MS: Final = 60_000
+FORGOTTEN_MS: Final = 24 * 3_600_000  # a quiet day, and an account starts anew
+_ATTEMPT: Final = AttemptRow.__table__  # type: ignore[attr-defined]  # set by SQLModel
+
+
+class TooManyTriesError(UnavailableError):
+    """Too many tries; ``delay_s`` says when the next one is judged."""
+
+    code = "TOO_MANY_TRIES"
+
+    def __init__(self, delay_s: int) -> None:
+        super().__init__("too many tries; wait and try again", delay_s=delay_s)
+        self.delay_s = delay_s
+
+
+def charge_address(connection: Connection, address: str, now: datetime) -> None:
+    """Count a try from an address. Raises TooManyTriesError."""
+    subject, moment = _digest("address", address), to_ms(now)
+    row = _row(connection, subject)
+    if row is None or moment - row.since_ms >= ADDRESS_WINDOW_MS:
+        _keep(connection, subject, tries=1, since_ms=moment, closed_until_ms=0)
+    elif row.tries >= ADDRESS_TRIES:
+        raise TooManyTriesError(_seconds(row.since_ms + ADDRESS_WINDOW_MS - moment))
+    else:
+        _keep(connection, subject, tries=row.tries + 1, since_ms=row.since_ms, closed_until_ms=0)
+
+
+def charge_account(connection: Connection, name: str, now: datetime) -> None:
+    """Count a try at a name, as if it failed; ``clear`` takes it back. Raises TooManyTriesError."""
+    subject, moment = _digest("account", name.lower()), to_ms(now)
+    row = _row(connection, subject)
+    if row is None or moment - row.since_ms >= FORGOTTEN_MS:
+        _keep(connection, subject, tries=1, since_ms=moment, closed_until_ms=0)
+        return
+    if moment < row.closed_until_ms:
+        raise TooManyTriesError(_seconds(row.closed_until_ms - moment))
+    tries = row.tries + 1
+    closed = moment + 1_000 * delay_s(tries)
+    _keep(connection, subject, tries=tries, since_ms=moment, closed_until_ms=closed if tries >= FREE_TRIES else 0)
+
+
+def clear(connection: Connection, name: str) -> None:
+    """The try at a name succeeded: its failures are forgotten."""
+    connection.execute(sa.delete(_ATTEMPT).where(_ATTEMPT.c.subject == _digest("account", name.lower())))
+
+
+def delay_s(failures: int) -> int:
+    """How long an account stays closed after its n-th failure in a row, in seconds."""
+    if failures < FREE_TRIES:
+        return 0
+    doublings = min(failures - FREE_TRIES, 16)
+    return int(min(FIRST_DELAY_S * 2**doublings, LONGEST_DELAY_S))
+
+
+def sweep(connection: Connection, now: datetime) -> int:
+    """Forget what no longer limits anybody; the answer is how many rows."""
+    old = sa.and_(_ATTEMPT.c.since_ms <= to_ms(now) - FORGOTTEN_MS)
+    return connection.execute(sa.delete(_ATTEMPT).where(old)).rowcount
+
+
+def _row(connection: Connection, subject: bytes) -> sa.Row[tuple[int, int, int]] | None:
+    columns = (_ATTEMPT.c.tries, _ATTEMPT.c.since_ms, _ATTEMPT.c.closed_until_ms)
+    query = sa.select(*columns).where(_ATTEMPT.c.subject == subject).with_for_update()
+    return connection.execute(query).first()
+
+
+def _keep(connection: Connection, subject: bytes, **values: int) -> None:
+    connection.execute(sa.delete(_ATTEMPT).where(_ATTEMPT.c.subject == subject))
+    connection.execute(sa.insert(_ATTEMPT).values(subject=subject, **values))
+
+
+def _digest(kind: str, text: str) -> bytes:
+    return sha256(f"{kind}\0{text}".encode()).digest()
+
+
+def _seconds(milliseconds: int) -> int:
+    return max(1, -(-milliseconds // 1_000))
