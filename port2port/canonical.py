@@ -7,7 +7,7 @@ differs between the two (integral ones, -0.0, exponents), keys in the Basic Mult
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Final
 
 import orjson
@@ -64,45 +64,54 @@ def loads_object(raw: bytes, *, limit: int) -> dict[str, Json]:
 
 def _require_safe(value: object) -> None:
     """Level by level, so that depth is counted without recursion; every statement and object passes here."""
-    depth, level = 1, [value]
+    depth, level = 0, [value]  # levels done, and what lies on the next
     while level:
         below: list[object] = []
         for item in level:
-            if isinstance(item, dict):
+            if type(item) is dict:
                 _require_safe_keys(item)
                 below += [child for child in item.values() if type(child) not in _PLAIN]
-            elif isinstance(item, list | tuple):
+            elif type(item) is list:
                 below += [child for child in item if type(child) not in _PLAIN]
-            else:
-                _require_safe_leaf(item)
-                continue
-            _require_depth(depth)
+            elif type(item) is not int or not -SAFE_INTEGER <= item <= SAFE_INTEGER:
+                below += _rare(item)
         depth, level = depth + 1, below
+        if depth >= LIMITS.json_depth:
+            _require_leaves(level)
 
 
-def _require_depth(depth: int) -> None:
-    if depth > LIMITS.json_depth:
+def _rare(item: object) -> Iterable[object]:
+    """What is inside of anything but a plain dictionary, list or small integer, or a refusal."""
+    if isinstance(item, dict):
+        _require_safe_keys(item)
+        return item.values()
+    if isinstance(item, list | tuple):
+        return item
+    _require_safe_leaf(item)
+    return ()
+
+
+def _require_leaves(level: Iterable[object]) -> None:
+    if any(isinstance(item, dict | list | tuple) for item in level):
         raise CanonicalError(f"JSON nested deeper than {LIMITS.json_depth}")
 
 
-def _require_safe_keys(item: Mapping[object, object]) -> None:
-    names = [key for key in item if isinstance(key, str)]
-    if len(names) != len(item):
-        raise CanonicalError("the keys of a JSON object are text")
-    joined = "".join(names)
+def _require_safe_keys(item: Mapping[str, object]) -> None:
+    try:
+        joined = "".join(item)
+    except TypeError as error:
+        raise CanonicalError("the keys of a JSON object are text") from error
     if not joined.isascii() and max(joined) > "\uffff":
         raise CanonicalError("a key lies outside the Basic Multilingual Plane")
 
 
 def _require_safe_leaf(item: object) -> None:
-    if item is None or isinstance(item, str | bool):
-        return
-    if isinstance(item, int):
+    if isinstance(item, int):  # a boolean is one, and within
         if not -SAFE_INTEGER <= item <= SAFE_INTEGER:
             raise CanonicalError("an integer is beyond 2^53; write it as a string")
     elif isinstance(item, float):
         _require_safe_float(item)
-    else:
+    elif item is not None and not isinstance(item, str):
         raise CanonicalError("not a JSON value")
 
 

@@ -14,6 +14,7 @@ from collections.abc import Callable, Container, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import Enum
+from functools import lru_cache
 from typing import Final
 
 from port2port import canonical
@@ -187,22 +188,20 @@ def from_json(data: Mapping[str, Json]) -> Statement:
     """The statement in parsed JSON. Unknown fields are remembered; any name in ``crit`` that this version does not
     have makes it not understood. Raises StatementError.
     """
-    missing = _FIELDS - data.keys()
-    if missing:
-        raise StatementError(f"the statement lacks {', '.join(sorted(missing))}")
+    unknown = _NOTHING if data.keys() == _FIELDS else _unknown(data)
     kind = _text(data, "kind", 40)
     body = _object(data, "body")
     _refs(body.get("refs", []))
     return Statement(
         v=_integer(data, "v", 1, 1000),
         kind=kind,
-        issuer=_checked(data, "issuer", lambda t: t == FEDERATION_ISSUER or is_member_id(t)),
-        signer=_checked(data, "signer", is_key_id),
+        issuer=_checked(data, "issuer", _is_issuer),
+        signer=_checked(data, "signer", _is_signer),
         seq=_integer(data, "seq", 1, canonical.SAFE_INTEGER),
         id=_checked(data, "id", is_statement_id),
         issued=_moment(data, "issued"),
         log_seen=_log_seen(data["log_seen"]),
-        decided_by=_checked(data, "decided_by", _DECIDED.fullmatch),
+        decided_by=_checked(data, "decided_by", _is_decider),
         tlp=_tlp(data),
         groups=_groups(data["groups"]),
         recipients=_recipients(data["recipients"]),
@@ -211,11 +210,11 @@ def from_json(data: Mapping[str, Json]) -> Statement:
         personal_data=_boolean(data, "personal_data"),
         retain_until=None if data["retain_until"] is None else _moment(data, "retain_until"),
         context=_context(data),
-        realm=_checked(data, "realm", _REALM.fullmatch),
+        realm=_checked(data, "realm", _is_realm),
         crit=_crit(data["crit"]),
         objects=_objects(data["objects"]),
         body=body,
-        unknown=frozenset(data.keys() - _FIELDS),
+        unknown=unknown,
     )
 
 
@@ -224,6 +223,39 @@ _NAMED: Final = (
     "realm recipients retain_until seq signer tlp v"
 )
 _FIELDS: Final = frozenset(_NAMED.split())
+_NOTHING: Final[frozenset[str]] = frozenset()
+_LOG_SEEN: Final = frozenset({"root", "size"})
+_GROUP: Final = frozenset({"name", "version"})
+_REF: Final = frozenset({"id", "issuer"})
+_OBJECT: Final = frozenset({"commitment", "id", "modified"})
+_REMEMBERED: Final = 1_024  # texts that one signer writes again and again are not scanned again and again
+
+
+@lru_cache(_REMEMBERED)
+def _is_issuer(text: str) -> bool:
+    return text == FEDERATION_ISSUER or is_member_id(text)
+
+
+@lru_cache(_REMEMBERED)
+def _is_signer(text: str) -> bool:
+    return is_key_id(text)
+
+
+@lru_cache(_REMEMBERED)
+def _is_decider(text: str) -> bool:
+    return _DECIDED.fullmatch(text) is not None
+
+
+@lru_cache(_REMEMBERED)
+def _is_realm(text: str) -> bool:
+    return _REALM.fullmatch(text) is not None
+
+
+def _unknown(data: Mapping[str, Json]) -> frozenset[str]:
+    missing = _FIELDS - data.keys()
+    if missing:
+        raise StatementError(f"the statement lacks {', '.join(sorted(missing))}")
+    return frozenset(data.keys() - _FIELDS)
 
 
 def _text(data: Mapping[str, Json], name: str, limit: int) -> str:
@@ -295,14 +327,14 @@ def _list(value: Json, name: str, limit: int) -> list[Json]:
     return value
 
 
-def _exact(value: Json, name: str, keys: set[str]) -> dict[str, Json]:
+def _exact(value: Json, name: str, keys: frozenset[str]) -> dict[str, Json]:
     if not isinstance(value, dict) or value.keys() != keys:
         raise StatementError(f"{name} must have exactly {', '.join(sorted(keys))}")
     return value
 
 
 def _log_seen(value: Json) -> LogSeen:
-    data = _exact(value, "log_seen", {"root", "size"})
+    data = _exact(value, "log_seen", _LOG_SEEN)
     root = _text(data, "root", 64)
     if not _HEX32.fullmatch(root):
         raise StatementError("log_seen.root must be 64 hexadecimal digits")
@@ -312,7 +344,7 @@ def _log_seen(value: Json) -> LogSeen:
 def _groups(value: Json) -> tuple[tuple[str, int], ...]:
     out: list[tuple[str, int]] = []
     for item in _list(value, "groups", LIMITS.groups):
-        data = _exact(item, "groups", {"name", "version"})
+        data = _exact(item, "groups", _GROUP)
         out.append((_checked(data, "name", is_member_id), _integer(data, "version", 1, 1_000_000)))
     if sorted(set(out)) != out:
         raise StatementError("groups must be sorted and distinct")
@@ -321,6 +353,8 @@ def _groups(value: Json) -> tuple[tuple[str, int], ...]:
 
 def _recipients(value: Json) -> tuple[str, ...]:
     out = _list(value, "recipients", LIMITS.recipients)
+    if not out:
+        return ()
     names = [item for item in out if isinstance(item, str) and is_member_id(item)]
     if len(names) != len(out) or sorted(set(names)) != names:
         raise StatementError("recipients must be member ids, sorted and distinct")
@@ -330,13 +364,15 @@ def _recipients(value: Json) -> tuple[str, ...]:
 def _refs(value: Json) -> tuple[tuple[str, str], ...]:
     out: list[tuple[str, str]] = []
     for item in _list(value, "refs", LIMITS.objects_per_statement):
-        data = _exact(item, "refs", {"id", "issuer"})
+        data = _exact(item, "refs", _REF)
         out.append((_checked(data, "issuer", is_member_id), _checked(data, "id", is_stix_id)))
     return tuple(out)
 
 
 def _crit(value: Json) -> tuple[str, ...]:
     out = _list(value, "crit", 16)
+    if not out:
+        return ()
     names = [item for item in out if isinstance(item, str) and 0 < len(item) <= 40]
     if len(names) != len(out) or sorted(set(names)) != names:
         raise StatementError("crit must be field names, sorted and distinct")
@@ -353,12 +389,12 @@ def _context(data: Mapping[str, Json]) -> str | None:
 def _objects(value: Json) -> tuple[ObjectRef, ...]:
     out: list[ObjectRef] = []
     for item in _list(value, "objects", LIMITS.objects_per_statement):
-        data = _exact(item, "objects", {"commitment", "id", "modified"})
+        data = _exact(item, "objects", _OBJECT)
         commitment = _text(data, "commitment", 64)
         if not _HEX32.fullmatch(commitment):
             raise StatementError("a commitment must be 64 hexadecimal digits")
         modified = _optional_text(data, "modified", 40)
         out.append(ObjectRef(id=_checked(data, "id", is_stix_id), modified=modified, commitment=commitment))
-    if len({ref.id for ref in out}) != len(out):
+    if len(out) > 1 and len({ref.id for ref in out}) != len(out):
         raise StatementError("a statement names an object once, in one version")
     return tuple(out)

@@ -9,6 +9,7 @@ misses, which callers count per member (``QUOTA.pattern_misses_per_minute``).
 from __future__ import annotations
 
 import logging
+import re
 import threading
 from collections import OrderedDict
 from typing import Final
@@ -17,6 +18,7 @@ from stix2patterns.exceptions import ParseException
 from stix2patterns.v21.pattern import Pattern
 from stix2patterns.v21.validator import DuplicateQualifierTypeError, ValidationListener
 
+from port2port.limits import LIMITS
 from port2port.patterns.errors import PatternError
 from port2port.patterns.tokens import LITERALS, Token, tokenise
 
@@ -30,6 +32,8 @@ _STAND_INS: Final = {
     "boolean": "true",
 }
 _EQUALITY: Final = frozenset({"=", "==", "!=", "<>"})
+_BONES_MAX: Final = 500
+_PREFIXED: Final = re.compile("[thb]'")
 _HEX: Final = frozenset("0123456789abcdefABCDEF")
 _HASH_DIGITS: Final = {
     "MD5": 32,
@@ -53,6 +57,7 @@ class TemplateCache:
     def __init__(self, size: int = 4_096) -> None:
         self._size = size
         self._verdicts: OrderedDict[str, bool] = OrderedDict()
+        self._templates: dict[str, str] = {}
         self._lock = threading.Lock()
 
     def __len__(self) -> int:
@@ -69,8 +74,21 @@ class TemplateCache:
         return self._judge(tokens)[1]
 
     def shape(self, text: str) -> tuple[str, bool]:
-        """The template of ``text``, and whether the library had to be asked about it. Raises PatternError."""
-        return self._judge(tokenise(text))
+        """The template of ``text``, and whether the library had to be asked about it. Raises PatternError.
+
+        A text that differs from a good one in the content of plain strings only is good and has its template: then
+        nothing is cut into tokens.
+        """
+        bones = skeleton(text)
+        known = None if bones is None else self._templates.get(bones)
+        if known is not None:
+            return known, False
+        found = self._judge(tokenise(text))
+        if bones is not None:
+            if len(self._templates) >= self._size:
+                self._templates.clear()
+            self._templates[bones] = found[0]
+        return found
 
     def _judge(self, tokens: tuple[Token, ...]) -> tuple[str, bool]:
         template = template_of(tokens)
@@ -95,6 +113,22 @@ class TemplateCache:
             self._verdicts[template] = verdict
             while len(self._verdicts) > self._size:
                 self._verdicts.popitem(last=False)
+
+
+def skeleton(text: str) -> str | None:
+    """What stands outside the plain string literals of ``text``; None where that is not certain without cutting it.
+
+    Certain it is without a backslash, a slash (a comment may hold a quote), a literal of another kind in quotes and
+    a hash, whose content counts.
+    """
+    if "\\" in text or len(text) > LIMITS.pattern_chars:
+        return None
+    parts = text.split("'")
+    bones = "'".join(parts[::2])
+    closed = len(parts) % 2 == 1
+    if not closed or len(bones) > _BONES_MAX or "/" in bones or "hashes" in bones or _PREFIXED.search(bones):
+        return None
+    return bones
 
 
 def template_of(tokens: tuple[Token, ...]) -> str:

@@ -78,6 +78,8 @@ def require_known_properties(data: Object, known: frozenset[str]) -> None:
     """Beyond the schema: ``x_`` properties (STIX 2.1 section 11.1), and any under a top-level extension
     (7.3).
     """
+    if data.keys() <= known:
+        return
     for name in data.keys() - known:
         if name in _RESERVED:
             raise ProfileError(f"{name} is not a property of this type, by extension neither")
@@ -101,7 +103,7 @@ def text(data: Object, name: str) -> str | None:
 def texts(data: Object, name: str) -> tuple[str, ...]:
     """A list of strings, empty if absent."""
     value = data.get(name)
-    return tuple(str(item) for item in value) if isinstance(value, list) else ()
+    return tuple(map(str, value)) if isinstance(value, list) else ()
 
 
 def moment(data: Object, name: str) -> datetime | None:
@@ -112,8 +114,11 @@ def moment(data: Object, name: str) -> datetime | None:
 
 def marking_refs(data: Object) -> tuple[str, ...]:
     """The markings of the object and of any part of it: the whole is as strict as its strictest part."""
+    whole = texts(data, "object_marking_refs")
+    if "granular_markings" not in data:
+        return whole
     parts = (text(granular, "marking_ref") for granular in _granular(data))
-    return texts(data, "object_marking_refs") + tuple(ref for ref in parts if ref is not None)
+    return whole + tuple(ref for ref in parts if ref is not None)
 
 
 def sortable(timestamp: str) -> str:
@@ -129,7 +134,8 @@ def _require_order(data: Object) -> None:
         first, second = text(data, earlier), text(data, later)
         if first is None or second is None:
             continue
-        a, b = sortable(first), sortable(second)
+        same = len(first) == len(second)  # and so spelled alike
+        a, b = (first, second) if same else (sortable(first), sortable(second))
         if a > b or (a == b and not equal):
             raise ProfileError(f"{later} is not after {earlier}")
 

@@ -356,6 +356,37 @@ def test_any_text_compiles_or_raises_a_profile_error_and_agrees_with_the_grammar
         return
 
 
+SHAPES = [
+    "[a:b = 'A' AND c:d IN ('1', 'B')]",
+    "[a:b = t'2020-01-01T00:00:00Z' OR a:b = 'A']",
+    "[a:b = h'A' AND c:d = 'B']",
+    "[file:hashes.MD5 = 'A' OR a:b = 'B']",
+    "[a:b = 'A' /* 'B' */ OR c:d = 'B']",
+    "[a:b = 'A'] // 'B'",
+    "[a:b = 'A' AND c:d = b'B']",
+    "['A' = 'B']",
+]
+CONTENTS = st.text(max_size=6) | st.sampled_from(
+    ["00", "aa==", "' OR x:y = '", "\\'", "*/", "/*", "t'", "'", "\\", "a\\b"]
+)
+
+
+@settings(max_examples=many(1_000), deadline=None)
+@given(st.sampled_from(SHAPES), st.lists(st.tuples(CONTENTS, CONTENTS), min_size=1, max_size=3))
+def test_a_shape_remembered_for_other_contents_is_the_one_found_without_memory(shape, contents):
+    cache = TemplateCache()
+    for one, other in [("00", "aa=="), *contents]:
+        pattern = shape.replace("A", one).replace("B", other)
+        assert outcome(cache, pattern) == outcome(TemplateCache(), pattern)
+
+
+def outcome(cache, pattern):
+    try:
+        return cache.shape(pattern)[0]
+    except PatternError as error:
+        return error.text
+
+
 def duplicate_qualifiers(text):
     from stix2patterns.validator import run_validator
 
