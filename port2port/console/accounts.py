@@ -56,15 +56,26 @@ class Account:
     created_ms: int
 
 
-def create(connection: Connection, *, pseudonym: str, member: str, roles: frozenset[Role], now: datetime) -> Account:
-    """A new account without any way in yet. Raises MalformedError, PseudonymTakenError."""
+def create(
+    connection: Connection,
+    *,
+    pseudonym: str,
+    member: str,
+    roles: frozenset[Role],
+    now: datetime,
+    account_id: str = "",
+) -> Account:
+    """A new account without any way in yet; ``account_id`` is 32 hex digits, by chance where none is given.
+
+    Raises MalformedError, PseudonymTakenError.
+    """
     if not is_pseudonym(pseudonym):
         raise MalformedError("a pseudonym has 1 to 40 letters, digits, dots, dashes and underscores")
     if not roles:
         raise MalformedError("an account has at least one role")
     if _row(connection, sa.func.lower(_ACCOUNT.c.pseudonym) == pseudonym.lower()) is not None:
         raise PseudonymTakenError("this pseudonym is taken")
-    account_id = secrets.token_hex(16)
+    account_id = account_id or secrets.token_hex(16)
     values = {
         "id": account_id,
         "pseudonym": pseudonym,

@@ -16,7 +16,7 @@ from port2port.canonical import Json
 class AuditSink(Protocol):
     """Where the rows go. ``who`` is a pseudonym, "" where nobody is signed in; ``from_where`` an address."""
 
-    def record(
+    def record(  # noqa: PLR0917  # each place says what it is, and every page writes them in this order
         self, connection: Connection, who: str, action: str, subject: str, facts: dict[str, Json], from_where: str
     ) -> None: ...
 

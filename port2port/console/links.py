@@ -9,6 +9,7 @@ from __future__ import annotations
 import secrets
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from hashlib import sha256
 from typing import Final
 
 import sqlalchemy as sa
@@ -47,6 +48,11 @@ class Link:
     account: str
     made_by: str
     expires_ms: int
+
+    @property
+    def account_id(self) -> str:
+        """The id of the account, also before it is made: a passkey is made for it first."""
+        return self.account or sha256(b"account of a link" + self.digest).hexdigest()[:32]
 
 
 async def first_link(
@@ -124,7 +130,14 @@ def use(connection: Connection, secret: str, now: datetime) -> Account:
         raise LinkError("this link is not good any more: ask for a new one")
     if link.account:
         return accounts.by_id(connection, link.account)
-    return accounts.create(connection, pseudonym=link.pseudonym, member=link.member, roles=link.roles, now=now)
+    return accounts.create(
+        connection,
+        pseudonym=link.pseudonym,
+        member=link.member,
+        roles=link.roles,
+        now=now,
+        account_id=link.account_id,
+    )
 
 
 def outstanding(connection: Connection, now: datetime) -> list[Link]:

@@ -34,7 +34,6 @@ from webauthn.registration.verify_registration_response import VerifiedRegistrat
 from port2port import keys
 from port2port.clock import to_ms
 from port2port.console import challenges
-from port2port.console.accounts import Account
 from port2port.console.tables import PasskeyRow
 from port2port.errors import ConflictError, MalformedError, NotFoundError, VerificationError
 
@@ -71,6 +70,14 @@ class Relying:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Holder:
+    """Whose passkey is being made; the account itself may be made only afterwards."""
+
+    account: str
+    pseudonym: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Passkey:
     """An enrolled passkey."""
 
@@ -103,16 +110,16 @@ class Answer:
     signature: bytes
 
 
-def enrol_options(connection: Connection, account: Account, relying: Relying, *, ticket: str, now: datetime) -> str:
+def enrol_options(connection: Connection, holder: Holder, relying: Relying, *, ticket: str, now: datetime) -> str:
     """Options in JSON for ``navigator.credentials.create`` (5.4); ``ticket`` finds the challenge again."""
     challenge = secrets.token_bytes(32)
-    challenges.give(connection, name=ticket, purpose="enrol", account=account.id, challenge=challenge, now=now)
+    challenges.give(connection, name=ticket, purpose="enrol", account=holder.account, challenge=challenge, now=now)
     options = webauthn.generate_registration_options(
         rp_id=relying.rp_id,
         rp_name=relying.name,
-        user_id=bytes.fromhex(account.id),
-        user_name=account.pseudonym,
-        user_display_name=account.pseudonym,
+        user_id=bytes.fromhex(holder.account),
+        user_name=holder.pseudonym,
+        user_display_name=holder.pseudonym,
         challenge=challenge,
         timeout=TIMEOUT_MS,
         authenticator_selection=AuthenticatorSelectionCriteria(
@@ -120,27 +127,27 @@ def enrol_options(connection: Connection, account: Account, relying: Relying, *,
         ),
         supported_pub_key_algs=[COSEAlgorithmIdentifier.ECDSA_SHA_256],
         exclude_credentials=[
-            PublicKeyCredentialDescriptor(id=one.credential) for one in of_account(connection, account.id)
+            PublicKeyCredentialDescriptor(id=one.credential) for one in of_account(connection, holder.account)
         ],
     )
     return webauthn.options_to_json(options)
 
 
 def enrol(
-    connection: Connection, account: Account, relying: Relying, *, ticket: str, answer: str, name: str, now: datetime
+    connection: Connection, holder: Holder, relying: Relying, *, ticket: str, answer: str, name: str, now: datetime
 ) -> Passkey:
     """Keep the passkey that a browser just made (7.1). Raises PasskeyError, PasskeyTakenError, ChallengeError."""
-    given = challenges.take(connection, name=ticket, purpose="enrol", account=account.id, now=now)
+    given = challenges.take(connection, name=ticket, purpose="enrol", account=holder.account, now=now)
     verified = _verify_registration(answer, given.challenge, relying)
     public = _spki(verified.credential_public_key)
-    if len(of_account(connection, account.id)) >= PASSKEYS_MAX:
+    if len(of_account(connection, holder.account)) >= PASSKEYS_MAX:
         raise ConflictError("remove a passkey first: an account has at most 20")
     key_id = keys.key_id_of(public, scheme="webauthn-es256")
     if _rows(connection, sa.or_(_PASSKEY.c.credential == verified.credential_id, _PASSKEY.c.key_id == key_id)):
         raise PasskeyTakenError("this passkey is enrolled already")
     made = Passkey(
         credential=verified.credential_id,
-        account=account.id,
+        account=holder.account,
         key_id=key_id,
         public=public,
         rp_id=relying.rp_id,

@@ -38,6 +38,10 @@ class Role(StrEnum):
     ADMIN = "admin"  # accounts and members, no content
 
 
+# What an organisation's own provider may give; the other roles are given here, by an admin.
+SELF_GIVEN: Final = frozenset({Role.VIEWER, Role.OFFICER, Role.AUDITOR})
+
+
 class SignedOutError(PolicyError):
     """Nobody is signed in on this request."""
 

@@ -18,7 +18,7 @@ from sqlalchemy.engine import Connection
 
 from port2port.clock import to_ms
 from port2port.console import accounts
-from port2port.console.people import Person, Role
+from port2port.console.people import SELF_GIVEN, Person, Role, parse_roles, spell_roles
 from port2port.console.tables import SessionRow
 from port2port.errors import NotFoundError
 
@@ -67,6 +67,8 @@ class Visit:
 
     person: Person
     stale: bool
+    method: str
+    created_ms: int
 
 
 def start(
@@ -77,6 +79,7 @@ def start(
     device: str,
     address: str,
     now: datetime,
+    roles: frozenset[Role] | None = None,
     display: bool = False,
 ) -> str:
     """A new session of an account; the answer is the id for the cookie, kept nowhere else."""
@@ -88,6 +91,7 @@ def start(
             name=secrets.token_hex(8),
             account=account,
             display=display,
+            roles=spell_roles(frozenset({Role.VIEWER}) if display else roles or frozenset()),
             method=method,
             device=_plain(device),
             address=address[:60],
@@ -111,14 +115,19 @@ def find(connection: Connection, secret: str, now: datetime, lifetimes: Lifetime
         account=account.id,
         pseudonym=account.pseudonym,
         member=account.member,
-        roles=frozenset({Role.VIEWER}) if row.display else account.roles,
+        roles=_allowed(account.roles, parse_roles(row.roles)),
         session=row.name,
         language=wishes.get("language", ""),
         theme=wishes.get("theme", "system"),
         keyboard=wishes.get("keyboard", "single"),
         display=row.display,
     )
-    return Visit(person=person, stale=to_ms(now) - row.seen_ms >= TOUCH_EVERY_MS)
+    return Visit(
+        person=person,
+        stale=to_ms(now) - row.seen_ms >= TOUCH_EVERY_MS,
+        method=row.method,
+        created_ms=row.created_ms,
+    )
 
 
 def touch(connection: Connection, name: str, now: datetime) -> None:
@@ -190,6 +199,11 @@ def sweep(connection: Connection, now: datetime, lifetimes: Lifetimes = LIFETIME
 def digest_of(secret: str) -> bytes:
     """What is stored of an id: 256 random bits need no salt and no slow hash."""
     return sha256(secret.encode()).digest()
+
+
+def _allowed(mine: frozenset[Role], cap: frozenset[Role]) -> frozenset[Role]:
+    """A session may be given less than the account has; reading and drafting is all it may be given besides."""
+    return cap & (mine | SELF_GIVEN) if cap else mine
 
 
 def _plain(device: str) -> str:

@@ -95,6 +95,7 @@ class SessionRow(ConsoleRow, table=True):
     name: str = Field(unique=True)
     account: str = Field(index=True)
     display: bool = False
+    roles: str = ""  # only these, where the provider or the display says so; "" is all of the account's
     method: str
     device: str
     address: str
