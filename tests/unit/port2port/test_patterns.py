@@ -357,14 +357,14 @@ def test_any_text_compiles_or_raises_a_profile_error_and_agrees_with_the_grammar
 
 
 SHAPES = [
-    "[a:b = 'A' AND c:d IN ('1', 'B')]",
-    "[a:b = t'2020-01-01T00:00:00Z' OR a:b = 'A']",
-    "[a:b = h'A' AND c:d = 'B']",
-    "[file:hashes.MD5 = 'A' OR a:b = 'B']",
-    "[a:b = 'A' /* 'B' */ OR c:d = 'B']",
-    "[a:b = 'A'] // 'B'",
-    "[a:b = 'A' AND c:d = b'B']",
-    "['A' = 'B']",
+    "[a:b = '{0}' AND c:d IN ('1', '{1}')]",
+    "[a:b = t'2020-01-01T00:00:00Z' OR a:b = '{0}']",
+    "[a:b = h'{0}' AND c:d = '{1}']",
+    "[file:hashes.MD5 = '{0}' OR a:b = '{1}']",
+    "[a:b = '{0}' /* '{1}' */ OR c:d = '{1}']",
+    "[a:b = '{0}'] // '{1}'",
+    "[a:b = '{0}' AND c:d = b'{1}']",
+    "['{0}' = '{1}']",
 ]
 CONTENTS = st.text(max_size=6) | st.sampled_from(
     ["00", "aa==", "' OR x:y = '", "\\'", "*/", "/*", "t'", "'", "\\", "a\\b"]
@@ -375,8 +375,8 @@ CONTENTS = st.text(max_size=6) | st.sampled_from(
 @given(st.sampled_from(SHAPES), st.lists(st.tuples(CONTENTS, CONTENTS), min_size=1, max_size=3))
 def test_a_shape_remembered_for_other_contents_is_the_one_found_without_memory(shape, contents):
     cache = TemplateCache()
-    for one, other in [("00", "aa=="), *contents]:
-        pattern = shape.replace("A", one).replace("B", other)
+    for one, other in [("00", "aa=="), ("0" * 32, ""), *contents]:
+        pattern = shape.format(one, other)
         assert outcome(cache, pattern) == outcome(TemplateCache(), pattern)
 
 
