@@ -162,7 +162,7 @@ class Desk:
     def publish(self, draft: Draft, choice: Choice | None = None, act: Act | None = None) -> list[Queued]:
         """Decide, sign, queue."""
         return self.node.store.write_now(
-            lambda c: review.publish_draft(c, self.author, draft.id, choice or Choice(), act or self.act())
+            lambda c: at_once.publish_draft(c, self.author, draft.id, choice or Choice(), act or self.act())
         )[1]
 
     def send(self) -> list[bytes]:
@@ -179,8 +179,8 @@ class Desk:
         asyncio.run(self.node.pull(self.feed))
         self.feed.tamper = lambda batch: batch
 
-    def indicator(self, stix_id: str, issuer: str = B) -> indicators.Indicator | None:
-        return self.node.store.read_now(lambda c: indicators.get(c, (issuer, stix_id)))
+    def indicator(self, stix_id: str, issuer: str = B, realm: str = "real") -> indicators.Indicator | None:
+        return self.node.store.read_now(lambda c: indicators.get(c, (realm, issuer, stix_id)))
 
     def count(self, row: type[tables.NodeRow]) -> int:
         """How many rows a table has."""
@@ -201,26 +201,46 @@ class Desk:
         return replace(batch, entries=kept)
 
 
+class _Desks(dict[str, Desk]):
+    """By member."""
+
+    def __init__(self, harbour: Harbour) -> None:
+        self._harbour = harbour
+
+    def __missing__(self, member: str) -> Desk:
+        self[member] = self._harbour.set_up(member)
+        return self[member]
+
+
 @dataclass(slots=True)
 class Harbour:
-    """A federation of three ports, two of them in the group ``seaports``, and all their desks."""
+    """A federation of three ports, two of them in the group ``seaports``, and their desks.
+
+    A desk is set up when it is first asked for, and then has received all that the log holds.
+    """
 
     home: Path
     fed: Federation = field(default_factory=lambda: Federation(members=(A, B, C)))
     feed: FakeFeed = field(init=False)
-    desks: dict[str, Desk] = field(init=False, default_factory=dict)
+    desks: _Desks = field(init=False)
 
     def __post_init__(self) -> None:
         self.feed = FakeFeed(self.fed)
         self.feed.log(*self.fed.founding(), self.fed.group("seaports", A, B))
-        for member in self.fed.members:
-            handlers = (indicators.handle, sightings.handle_incoming(member))
-            self.desks[member] = Desk(make_node(self.fed, member, self.home / member, handlers=handlers), self.feed)
-        self.pull()
+        self.desks = _Desks(self)
+
+    def set_up(self, member: str) -> Desk:
+        """The desk of one member, caught up."""
+        handlers = (indicators.handle, sightings.handle_incoming(member))
+        desk = Desk(make_node(self.fed, member, self.home / member, handlers=handlers), self.feed)
+        desk.pull()
+        return desk
 
     def pull(self, members: Iterable[str] = (A, B, C)) -> None:
+        """Receive at those desks; one not yet set up will receive it all when it is."""
         for member in members:
-            self.desks[member].pull()
+            if member in self.desks:
+                self.desks[member].pull()
 
     def close(self) -> None:
         for desk in self.desks.values():

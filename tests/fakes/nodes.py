@@ -9,11 +9,11 @@ from pathlib import Path
 from node import outbox, store
 from node.inbox import EntryHandler, Inbox, Received, load_state
 from node.outbox import Outbox, SequenceFile
-from node.store import NodeStore, open_store
+from node.store import NodeStore
 from port2port.clock import to_ms
 from tests.fakes.federation import Federation
 from tests.fakes.feed import FakeFeed
-from tests.fakes.prepared import node_database
+from tests.fakes.prepared import node_store
 
 
 @dataclass(slots=True)
@@ -56,7 +56,7 @@ def make_node(
 ) -> TestNode:
     """Open (again) the node of a member in ``home``; close its store at the end."""
     home.mkdir(parents=True, exist_ok=True)
-    opened = open_store(node_database(home / "node.db"))
+    opened = node_store(home / "node.db")
     port = fed.ports[member]
     if own:
         for key in (port.machine, port.officer, port.second_officer):

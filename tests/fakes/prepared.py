@@ -1,7 +1,7 @@
 """What takes a while to make and is the same in every test, made once and copied: a node's database, locked key files.
 
-A prepared database is byte for byte what ``open_store`` leaves; opening it is the product's own start on a database
-of the newest revision. A prepared key file is locked under the few rounds of the library's own encryption, which the
+A prepared database is byte for byte what ``open_store`` leaves. It is opened without asking for its revision: that is
+for the contract tests of the store, and for every test that starts a node. A prepared key file is locked under the few rounds of the library's own encryption, which the
 product reads but never writes: what the product's own costs, and that it costs it, is for ``test_keys``.
 """
 
@@ -19,16 +19,16 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_private_key,
 )
 
-from node.store import open_store
-from port2port.database import sqlite_url
+from node.store import NodeStore, open_store
+from port2port.database import Database, make_engine, sqlite_url
 from port2port.keys import Ed25519Key
 
 
-def node_database(path: Path) -> str:
-    """The URL of a node's database, which is at its newest revision unless it was there before."""
+def node_store(path: Path) -> NodeStore:
+    """A node's store, of the newest revision where it is new. The caller closes it."""
     if not path.exists():
         path.write_bytes(_fresh())
-    return sqlite_url(path)
+    return NodeStore(Database(make_engine(sqlite_url(path))))
 
 
 def key_file(key: Ed25519Key, path: Path, passphrase: bytes | None = None) -> None:
