@@ -9,6 +9,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 
 from node.inbox import Batch, BatchEntry
 from port2port import checkpoint as cp
@@ -101,6 +102,7 @@ class FakeFeed:
         return said.is_control or not kinds or said.kind in kinds
 
 
+@lru_cache(maxsize=4_096)
 def digest_in(raw: bytes) -> bytes:
     """The digest of a serialised Envelope's statement."""
     return dsse.digest_of(decode_envelope(raw).statement)

@@ -30,21 +30,26 @@ from tests.fakes.federation import Federation, statement_of
 from tests.fakes.feed import FakeFeed, digest_in
 from tests.fakes.hub import FakeHub
 from tests.fakes.nodes import TestNode, make_node
+from tests.fakes.settling import run_settling, settled
 
 A, B, C = "beanr", "north-sea-port", "belgg"
+WAIT_S = 30
 
 
 def story(body: Callable[[Path], Coroutine[Any, Any, None]]) -> Callable[[Path], None]:
     """An async test in a loop of its own, which must end within a minute."""
 
     def run(tmp_path: Path) -> None:
-        asyncio.run(asyncio.wait_for(body(tmp_path), 60))
+        run_settling(body(tmp_path), deadline_s=60)
 
     return run
 
 
 class Rig:
-    """A hub, and nodes with running uplinks. Time moves by itself in small steps while something is waited for."""
+    """A hub, and nodes with running uplinks.
+
+    While something is waited for, time moves in small steps, each once all the nodes have done their work.
+    """
 
     def __init__(self, fed: Federation, home: Path) -> None:
         self.fed, self.home = fed, home
@@ -72,13 +77,20 @@ class Rig:
         self.tasks[member] = asyncio.create_task(self.uplinks[member].run())
         return node
 
-    async def until(self, what: Callable[[], bool], *, step_s: float = 0.2, turns: int = 600) -> None:
-        for _ in range(turns):
-            if what():
-                return
-            self.fed.clock.advance(step_s)
-            await asyncio.sleep(0.005)
-        pytest.fail("waited in vain")
+    async def until(self, what: Callable[[], bool], *, step_s: float = 0.2) -> None:
+        try:
+            async with asyncio.timeout(WAIT_S):
+                await settled()
+                while not what():
+                    await self.pass_time(step_s)
+        except TimeoutError:
+            pytest.fail("waited in vain")
+
+    async def pass_time(self, seconds: float) -> None:
+        """Some real time too: the outbox is polled by it."""
+        self.fed.clock.advance(seconds)
+        await asyncio.sleep(0.004)
+        await settled()
 
     async def stop(self) -> None:
         for task in self.tasks.values():
@@ -105,7 +117,9 @@ def queue(rig: Rig, member: str, count: int) -> list[bytes]:
 
 
 def states(rig: Rig, member: str, raws: list[bytes]) -> set[str]:
-    return {rig.nodes[member].state_of(digest_in(raw)) for raw in raws}
+    digests = [digest_in(raw) for raw in raws]
+    store = rig.nodes[member].store
+    return store.read_now(lambda c: {outbox.by_digest(c, digest).state for digest in digests})
 
 
 def logged(rig: Rig, member: str) -> list[int]:
@@ -206,8 +220,7 @@ async def test_receipts_that_come_before_our_own_leaf_are_asked_for_again(home: 
         (made,) = queue(rig, A, 1)
         await rig.until(lambda: rig.hub.receipts != [])
         for _ in range(50):
-            rig.fed.clock.advance(0.2)
-            await asyncio.sleep(0.002)
+            await rig.pass_time(0.2)
         assert states(rig, A, [made]) == {"accepted"}
         rig.hub.feed_held.clear()
         rig.hub.wake()
@@ -235,8 +248,7 @@ async def test_a_node_whose_key_was_replaced_goes_on_and_keeps_its_receipts_for_
         rig.hub.append(rig.fed.publish(B))
         await rig.until(lambda: node.inbox.state.size == 5)
         for _ in range(50):
-            rig.fed.clock.advance(0.2)
-            await asyncio.sleep(0.002)
+            await rig.pass_time(0.2)
         assert rig.hub.connections == 1
         assert len(node.store.read_now(lambda c: receipts.owed(c, A, limit=9))) == 1
 
@@ -254,7 +266,7 @@ def test_a_node_that_waits_for_approval_says_so_once_and_leaves_no_error_behind(
         gc.collect()
 
     caplog.set_level(logging.INFO)
-    asyncio.run(asyncio.wait_for(body(), 60))
+    run_settling(body(), deadline_s=60)
     ours = [record.message for record in caplog.records if record.name in {"node.uplink.uplink", "asyncio"}]
     assert ours == ["connected", "disconnected", "following"]
 
@@ -280,8 +292,7 @@ async def test_an_entry_withheld_from_one_member_is_reported_after_fifteen_minut
         rig.hub.feed.withhold.add((B, digest_in(made)))
         node.note_own(made)
         await rig.until(lambda: states(rig, A, [made]) == {"cleared"})
-        rig.fed.clock.advance(14 * 60)
-        await asyncio.sleep(0.1)
+        await rig.pass_time(14 * 60)
         assert Code.NOT_DELIVERED not in standing(node)
         await rig.until(lambda: Code.NOT_DELIVERED in standing(node), step_s=5)
         told = [item.text for item in node.store.read_now(alarms.standing)]
