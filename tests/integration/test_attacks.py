@@ -35,6 +35,7 @@ from tests.fakes.federation import Federation
 from tests.fakes.feed import FakeFeed, digest_in
 from tests.fakes.hub import FakeHub
 from tests.fakes.nodes import TestNode, make_node
+from tests.fakes.settling import run_settling, settled
 
 A, B, C = "beanr", "north-sea-port", "belgg"
 HOUR_S = 3_600.0
@@ -43,7 +44,10 @@ LIMIT_S = 100.0
 
 @dataclass(slots=True)
 class Stage:
-    """Nodes with running uplinks, each to the hub that it was given. Time moves only while something is awaited."""
+    """Nodes with running uplinks, each to the hub that it was given.
+
+    Time moves only while something is awaited, in steps, each once all the nodes have done their work.
+    """
 
     fed: Federation
     home: Path
@@ -82,9 +86,11 @@ class Stage:
     async def until(self, what: Callable[[], bool], *, step_s: float = 0.25) -> None:
         """Let time pass in steps, and the nodes do their work between them, until it is so."""
         async with asyncio.timeout(LIMIT_S):
+            await settled()
             while not what():
                 self.fed.clock.advance(step_s)
-                await asyncio.sleep(0.004)
+                await asyncio.sleep(0.002)  # real time: the outbox is polled by it
+                await settled()
 
     async def pass_time(self, seconds: float, *, step_s: float) -> None:
         end = self.fed.clock.monotonic() + seconds
@@ -148,7 +154,7 @@ def test_a_forking_hub_that_relays_cosignatures_is_convicted_by_a_file(tmp_path:
                 assert Code.SPLIT_VIEW in stage.codes(member)
                 _require_conviction(stage, stage.nodes[member].home)
 
-    asyncio.run(story())
+    run_settling(story(), deadline_s=LIMIT_S)
 
 
 def _require_conviction(stage: Stage, home: Path) -> None:
@@ -188,7 +194,7 @@ def test_a_hub_that_keeps_the_halves_apart_is_noticed_by_the_minority_and_named_
             assert stage.codes(A) == stage.codes(B) == set(), "the majority has each other's word"
             _require_named(stage, tmp_path)
 
-    asyncio.run(story())
+    run_settling(story(), deadline_s=LIMIT_S)
 
 
 def _require_named(stage: Stage, directory: Path) -> None:
@@ -216,7 +222,7 @@ def test_exports_of_different_sizes_name_the_hub_with_the_larger_ports_prefix_pr
             code, text = compare_files(*files, stage.vkey, evidence_path=evidence, proof_path=proof)
             assert (code, re.findall("CONFLICT", text)) == (CONFLICT, ["CONFLICT"])
 
-    asyncio.run(story())
+    run_settling(story(), deadline_s=LIMIT_S)
 
 
 def _prefix_proof(node: TestNode, first: int) -> PrefixProof:
@@ -252,7 +258,7 @@ def test_one_of_three_witnesses_off_for_a_day_alarms_nobody(tmp_path: Path) -> N
             assert stage.testimony(A) == stage.testimony(B) == "witnessed"
             assert stage.fed.clock.monotonic() >= 24 * HOUR_S
 
-    asyncio.run(asyncio.wait_for(story(), LIMIT_S))
+    run_settling(story(), deadline_s=LIMIT_S)
 
 
 def test_two_of_three_witnesses_off_alarms_the_third_so_the_day_above_could_have_failed(tmp_path: Path) -> None:
@@ -264,7 +270,7 @@ def test_two_of_three_witnesses_off_alarms_the_third_so_the_day_above_could_have
             stage.start(B)
             await stage.until(lambda: Code.UNWITNESSED not in stage.codes(A))
 
-    asyncio.run(story())
+    run_settling(story(), deadline_s=LIMIT_S)
 
 
 def test_an_entry_withheld_from_one_entitled_member_is_told_to_its_author(tmp_path: Path) -> None:
@@ -285,4 +291,4 @@ def test_an_entry_withheld_from_one_entitled_member_is_told_to_its_author(tmp_pa
             assert [item.text for item in stage.alarms(A)] == [f"entry 3 was not delivered to {C} for 15 min"]
             assert SignedCheckpoint.parse(stage.nodes[C].inbox.state.note).checkpoint.size == 5
 
-    asyncio.run(story())
+    run_settling(story(), deadline_s=LIMIT_S)
