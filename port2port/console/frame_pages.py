@@ -9,6 +9,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response, StreamingResponse
 from starlette.routing import Route
 
+from port2port.console.live import SIGNED_OUT
 from port2port.console.pages import KEYBOARD_COOKIE, LANGUAGE_COOKIE, THEME_COOKIE
 from port2port.console.people import KEYBOARDS, THEMES, safe_next, signed_in
 from port2port.errors import MalformedError
@@ -27,10 +28,10 @@ def routes() -> list[Route]:
 
 
 async def live(request: Request) -> Response:
-    """The stream of topics ``?topics=a,b``. Signed out: 401, so that the page goes to sign in and not for ever on."""
+    """The stream of topics ``?topics=a,b``. Who is signed out is told so, and the page goes to sign in."""
     person = signed_in(request)
     if person is None:
-        return Response(status_code=401)
+        return _stream(_signed_out())
     parts = request.app.state.parts
     topics = [topic[:_TOPIC_CHARS] for topic in request.query_params.get("topics", "").split(",")[:_TOPICS] if topic]
     last = request.headers.get("last-event-id") or request.query_params.get("last", "")
@@ -38,10 +39,16 @@ async def live(request: Request) -> Response:
     async def valid() -> bool:
         return bool(await parts.still_valid(request))
 
-    stream: AsyncIterator[bytes] = parts.live.stream(person, topics, last=last[:_TOPIC_CHARS], valid=valid)
-    return StreamingResponse(
-        stream, media_type="text/event-stream", headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
-    )
+    return _stream(parts.live.stream(person, topics, last=last[:_TOPIC_CHARS], valid=valid))
+
+
+async def _signed_out() -> AsyncIterator[bytes]:
+    yield SIGNED_OUT
+
+
+def _stream(events: AsyncIterator[bytes]) -> Response:
+    headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
+    return StreamingResponse(events, media_type="text/event-stream", headers=headers)
 
 
 async def preferences(request: Request) -> Response:

@@ -32,6 +32,9 @@ Valid = Callable[[], Awaitable[bool]]
 RESYNC: Final = b"event: resync\ndata: {}\n\n"
 SIGNED_OUT: Final = b"event: signed-out\ndata: {}\n\n"
 BEAT: Final = "beat"
+RETRY_MS: Final = 2_000
+_EVERYBODY: Final = ""  # topic of the signs of life
+_NOWHERE: Final = "\0"  # topic of marks in the ring that are never sent
 _BATCHES_KEPT: Final = 64
 
 
@@ -132,28 +135,31 @@ class Live:
 
         With ``newest_wins_key`` it is a position: the page gets ``{"topic", "items": {key: data}}``, and ``None`` says
         that the key is gone. Without, it is an alert, and the page gets ``{"topic", "data"}``. ``kind`` is the name
-        of the browser's event; ``beat``, ``resync`` and ``signed-out`` are taken. JSON that is encoded already goes
-        in as ``orjson.Fragment(bytes)``.
+        of the browser's event; ``beat``, ``hello``, ``resync`` and ``signed-out`` are taken. JSON that is encoded
+        already goes in as ``orjson.Fragment(bytes)``.
         """
         if newest_wins_key is None:
-            self._alert(topic, kind, data, to)
+            self._alert(topic, kind, orjson.dumps({"topic": topic, "data": data}), to)
             return
         self._version += 1
         wire = orjson.dumps(newest_wins_key) + b":" + orjson.dumps(data)
         table = self._positions.setdefault((topic, kind), _Positions(topic, kind))
         table.put(newest_wins_key, _Latest(version=self._version, wire=wire, to=to), self._limits.keys)
 
-    def _alert(self, topic: str, kind: str, data: object, to: Predicate | None) -> None:
+    def _alert(self, topic: str, kind: str, payload: bytes, to: Predicate | None) -> None:
+        self._append(topic, b"event: " + kind.encode() + b"\ndata: " + payload + b"\n\n", to)
+        self._tell()
+
+    def _append(self, topic: str, wire: bytes, to: Predicate | None) -> str:
         id_ = secrets.token_urlsafe(12)
-        payload = orjson.dumps({"topic": topic, "data": data})
-        wire = f"id: {id_}\nevent: {kind}\ndata: ".encode() + payload + b"\n\n"
+        whole = b"id: " + id_.encode() + b"\n" + wire
         now = self._clock.monotonic()
-        self._ring.append(_Alert(number=self._next, id=id_, topic=topic, wire=wire, to=to, at=now))
+        self._ring.append(_Alert(number=self._next, id=id_, topic=topic, wire=whole, to=to, at=now))
         self._numbers[id_] = self._next
         self._next += 1
         if len(self._ring) > self._limits.ring_events:
             self._drop_oldest()
-        self._tell()
+        return id_
 
     def _beat(self) -> None:
         """A sign of life with an id: who only ever hears these still resumes where it was.
@@ -163,7 +169,10 @@ class Live:
         oldest = self._clock.monotonic() - self._limits.ring_s
         while self._ring and self._ring[0].at < oldest:
             self._drop_oldest()
-        self._alert("", BEAT, {"at": to_text(self._clock.now())}, None)
+        self._alert(_EVERYBODY, BEAT, self._at(), None)
+
+    def _at(self) -> bytes:
+        return orjson.dumps({"at": to_text(self._clock.now())})
 
     def _drop_oldest(self) -> None:
         del self._numbers[self._ring.popleft().id]
@@ -194,11 +203,11 @@ class Live:
         self, reader: Person, topics: Iterable[str], *, last: str = "", valid: Valid
     ) -> AsyncIterator[bytes]:
         """The events for ``reader`` from after the alert ``last``; ends when closed or no longer ``valid``."""
-        place = _Place(reader=reader, topics=frozenset(topics) | {""})
+        place = _Place(reader=reader, topics=frozenset(topics) - {_NOWHERE} | {_EVERYBODY})
         checked_at = self._clock.monotonic()
         self.readers += 1
         try:
-            yield b"retry: 2000\n\n" + self._resume(place, last)
+            yield self._resume(place, last)
             while not self._closed:
                 wake = self._wake
                 if self._clock.monotonic() - checked_at >= self._limits.recheck_s:
@@ -214,11 +223,20 @@ class Live:
             self.readers -= 1
 
     def _resume(self, place: _Place, last: str) -> bytes:
-        """Put a reader where it was, or at the end; it gets all positions in any case."""
+        """Put a reader where it was, or at the end; it gets all positions in any case.
+
+        The greeting has an id of its own, so that even who has heard nothing yet can come back to where it was.
+        """
         known = self._numbers.get(last)
         place.number = self._next - 1 if known is None else known
         lost = RESYNC if last and known is None else b""
-        return lost + self._alerts(place) + self._changed(place)
+        missed = self._alerts(place)
+        hello = f"retry: {RETRY_MS}\nid: {self._mark()}\nevent: hello\ndata: ".encode() + self._at() + b"\n\n"
+        return lost + missed + hello + self._changed(place)
+
+    def _mark(self) -> str:
+        """The id of this place in the ring; nobody sees that it was taken."""
+        return self._append(_NOWHERE, b"", None)
 
     def _news(self, place: _Place) -> bytes:
         """What a reader has not got yet. Positions go by the ticks of ``run`` alone, whatever alerts come between."""

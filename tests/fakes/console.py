@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import re
+import socket
+import threading
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -11,16 +15,20 @@ from starlette.requests import Request
 from starlette.routing import Route
 from starlette.testclient import TestClient
 
+from port2port.clock import SystemClock
 from port2port.console.app import Parts, Section, build
 from port2port.console.live import Live
 from port2port.console.pages import Tab, page
 from port2port.console.people import Person, Role, needs
+from port2port.console.serving import ConsoleServer
 from port2port.console.settings import ConsoleSettings
 from port2port.console.words import N_
 from port2port.errors import ConflictError, PolicyError
 from tests.fakes.clock import FakeClock
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from starlette.applications import Starlette
     from starlette.responses import Response
     from starlette.types import ASGIApp, Receive, Scope, Send
@@ -105,6 +113,62 @@ def parts(person: Person | None = OFFICER, **changes: object) -> Parts:
 def app(person: Person | None = OFFICER, **changes: object) -> Starlette:
     """Such a console."""
     return build(parts(person, **changes))
+
+
+@contextlib.contextmanager
+def running(whole: Parts) -> Iterator[str]:
+    """The console served on loopback from a thread of its own; gives its origin."""
+    started = threading.Event()
+    ports: list[int] = []
+    failed: list[BaseException] = []
+    loop = asyncio.new_event_loop()
+    task: list[asyncio.Task[None]] = []
+
+    def ready(port: int) -> None:
+        ports.append(port)
+        started.set()
+
+    async def serve() -> None:
+        with contextlib.suppress(asyncio.CancelledError):
+            task.append(asyncio.current_task())
+            await ConsoleServer(build(whole), whole.settings, whole.live, ready=ready).run()
+
+    def work() -> None:
+        try:
+            loop.run_until_complete(serve())
+        except BaseException as error:  # noqa: BLE001  # handed to the test's thread
+            failed.append(error)
+        finally:
+            started.set()
+            loop.close()
+
+    thread = threading.Thread(target=work, name="console")
+    thread.start()
+    assert started.wait(10)
+    try:
+        if not failed:
+            yield f"http://localhost:{ports[0]}"
+    finally:
+        if not loop.is_closed():
+            loop.call_soon_threadsafe(task[0].cancel)
+        thread.join(10)
+    if failed:
+        raise failed[0]
+
+
+def free_port() -> int:
+    """A port that nobody listens on at the moment."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def served(person: Person | None = OFFICER, **changes: object) -> Parts:
+    """Parts that ``running`` can serve: an origin on this machine and a real clock."""
+    port = free_port()
+    clock = SystemClock()
+    settings = ConsoleSettings(listen=f"127.0.0.1:{port}", origin=f"http://localhost:{port}")
+    return parts(person, **{"settings": settings, "clock": clock, "live": Live(clock), **changes})
 
 
 def client(application: Starlette, origin: str = ORIGIN) -> TestClient:
