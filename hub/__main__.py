@@ -20,6 +20,7 @@ def build_parser() -> argparse.ArgumentParser:
     _init(commands.add_parser("init", help="make a new hub: keys, settings, and the genesis to be signed"))
     serve = _command(commands, "serve", "serve the federation until SIGTERM or Ctrl-C")
     serve.epilog = "Prints one line beginning with 'ready' once both ports answer."
+    _compared(serve)
     invite = _command(commands, "invite", "write an invitation for the next node of a member (good for 24 hours, once)")
     invite.add_argument("member", help="member id, e.g. north-sea-port")
     invite.add_argument("--out", type=Path, required=True, help="file to write")
@@ -28,8 +29,11 @@ def build_parser() -> argparse.ArgumentParser:
         "--export", metavar="MEMBER", help="write this member's request (or: first fingerprint digits)"
     )
     requests.add_argument("--out", type=Path, help="file to write, for `port2port coordinator approve`")
-    admit = _command(commands, "admit", "log what the coordinators signed; safe while the hub serves")
+    admit = _command(
+        commands, "admit", "log what the coordinators signed; once there are members, while the hub serves"
+    )
     admit.add_argument("file", type=Path, help="*.p2p-control, made by `port2port coordinator`")
+    _compared(admit)
     export = _command(commands, "export-control", "write the control log from which coordinators decide")
     export.add_argument("--out", type=Path, required=True, help="file to write")
     deny = _command(commands, "deny", "deny a TLS certificate before its day is over")
@@ -45,6 +49,16 @@ def _command(
     parser = commands.add_parser(name, help=text, description=text)
     parser.add_argument("--config", type=Path, required=True, help="settings file, made by init: hub.toml")
     return parser
+
+
+def _compared(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--i-have-compared",
+        type=Path,
+        metavar="CHECKPOINT",
+        help="the members' newest checkpoint (port2port-node checkpoint), obtained by another way: the log has lost "
+        "nothing, so do not wait for them. Wrong, it signs a second history, which cannot be repaired",
+    )
 
 
 def _init(parser: argparse.ArgumentParser) -> None:

@@ -47,7 +47,10 @@ WATCH_S: Final = 2.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Foundation:
-    """What a hub stands on: its settings, keys and database, and the genesis in its log with its hash."""
+    """What a hub stands on: its settings, keys and database, and the genesis in its log with its hash.
+
+    ``compared`` is a checkpoint that an operator obtained from the members, where he says that nothing was lost.
+    """
 
     settings: HubSettings
     keyring: Keyring
@@ -56,6 +59,7 @@ class Foundation:
     genesis_hash: str
     clock: Clock
     quota: MemberQuota = QUOTA
+    compared: bytes = b""
 
 
 class Hub:
@@ -133,7 +137,7 @@ class Hub:
         """
         await self.feed.catch_up()
         await self.cosigning.load()
-        await self.recovery.start()
+        await self.recovery.start(self._base.compared)
         await self._read_denied()
         servers = self._servers()
         stop_metrics = self._serve_metrics()
@@ -156,6 +160,7 @@ class Hub:
         await self.health.set(serving=False)
         self.streams.end(but=services.SUBMIT)
         await servers.stop(self._base.settings.stop_grace_s)
+        await self.recovery.stop()
 
     def _servers(self) -> Servers:
         base = self._base
@@ -209,6 +214,7 @@ class Hub:
             await self._base.clock.sleep(WATCH_S)
             try:
                 await self._read_denied()
+                await self.recovery.tell()
             except StorageError as error:
                 logger.warning("denied certificates not read", extra={"cause": repr(error.__cause__)})
             serving = self.recovery.state in {State.OPEN, State.WAITING}

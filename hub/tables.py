@@ -4,9 +4,9 @@ Folded from the log, so that they could be made again: ``log_*``, ``visibility``
 Whoever can write there can destroy, delay and reorder what is not yet delivered; he cannot forge an entry (its
 author signed it), nor change one that a member has seen (its leaf is in that member's tree).
 
-The hub's own: ``invitation``, ``join_request``, ``tls_certificate``, ``receipt``, ``audit``. Whoever can write there
-can let a machine connect (and say nothing: its keys are not in the roster), lock one out, or drop receipts, which
-their authors then miss; whoever can read there learns who received and opened what.
+The hub's own: ``invitation``, ``join_request``, ``tls_certificate``, ``receipt``, ``open_until``, ``audit``. Whoever
+can write there can let a machine connect (and say nothing: its keys are not in the roster), lock one out, or drop
+receipts, which their authors then miss; whoever can read there learns who received and opened what.
 
 Rows are made from valid domain objects only, because table models do not validate. The hot path uses the tables
 through SQLAlchemy Core.
@@ -191,6 +191,18 @@ class Receipt(HubRow, table=True):
     received_ms: int = Field(sa_column=_number())
 
 
+class OpenUntil(HubRow, table=True):
+    """A process that serves an open log, and until when that may be believed: what lets ``admit`` write beside it.
+
+    Whoever can write here can let an operator's ``admit`` go on with a log that lacks entries.
+    """
+
+    __tablename__ = "open_until"
+
+    process: str = Field(primary_key=True, description="a random name for each start")
+    until_ms: int = Field(sa_column=_number())
+
+
 class Audit(HubRow, table=True):
     """What the hub's operators, and the hub itself, must be able to look up later. Codes and ids, never payloads."""
 
@@ -220,4 +232,5 @@ INVITATION: Final = table(Invitation)
 JOIN_REQUEST: Final = table(JoinRequest)
 TLS_CERTIFICATE: Final = table(TlsCertificate)
 RECEIPT: Final = table(Receipt)
+OPEN: Final = table(OpenUntil)
 AUDIT: Final = table(Audit)

@@ -9,6 +9,7 @@ import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
@@ -21,11 +22,13 @@ from hub.audience import Audiences
 from hub.enrolment import deny, invite, join_requests, pending
 from hub.intake import Checker, IntakeJudge, Outcome, admit
 from hub.keyring import Keyring
+from hub.recovery import Admission, is_open, require_compared
 from hub.settings import HubSettings
-from hub.store import Store, open_store, read_head
+from hub.store import Store, audit, open_store, read_head
 from hub.tables import BODY, CONTROL, ENTRY, TLS_CERTIFICATE
 from hub.transparency import Log, fold_roster
 from port2port import settings as toml
+from port2port.checkpoint import log_key
 from port2port.clock import SystemClock, from_ms, to_ms, to_text
 from port2port.coordination import encode_control_log, type_of
 from port2port.errors import ConfigurationError, MalformedError, PolicyError
@@ -151,8 +154,11 @@ def _chosen(waiting: Sequence[tuple[JoinRequest, int]], name: str) -> tuple[Join
 
 
 def run_admit(args: argparse.Namespace) -> int:
-    """Put a signed control statement into the log, verified like any other; also while the hub serves."""
-    raw = _read(args.file)
+    """Put a signed control statement into the log, verified like any other, beside a hub that serves an open log.
+
+    A log without members is open to it; of one that may have lost entries an operator must say that he compared.
+    """
+    raw = read_bounded(args.file)
     _require_complete(raw)
     with Desk.open(args.config) as desk:
         anchor, origin = _anchor(desk, raw)
@@ -164,7 +170,9 @@ def run_admit(args: argparse.Namespace) -> int:
             validate=_no_objects,
             clock=desk.clock,
         )
-        result = admit(store=desk.store, log=log, checker=checker, judge=IntakeJudge(Audiences()), raw=raw)
+        compared = _compared(args.i_have_compared, desk, log)
+        judge = Admission(IntakeJudge(Audiences()), desk.clock, compared=compared)
+        result = admit(store=desk.store, log=log, checker=checker, judge=judge, raw=raw)
     if result.outcome not in {Outcome.ACCEPTED, Outcome.DUPLICATE}:
         raise PolicyError(f"not admitted ({result.code}): {result.text}")
     known = " already" if result.outcome is Outcome.DUPLICATE else ""
@@ -172,6 +180,16 @@ def run_admit(args: argparse.Namespace) -> int:
     if result.index == 0:
         print(f"the genesis hash of this federation is {anchor}")
     return 0
+
+
+def _compared(path: Path | None, desk: Desk, log: Log) -> bool:
+    """Whether an operator says that nothing was lost; what he shows is checked and noted."""
+    if path is None:
+        return False
+    size = require_compared(log, log_key(log.origin, desk.keyring.log.public), read_bounded(path))
+    note = partial(audit, at_ms=desk.now_ms, event="compared", member=None, facts={"size": size})
+    desk.store.database.write_now(note)
+    return True
 
 
 def _require_complete(raw: bytes) -> None:
@@ -255,6 +273,7 @@ def _status(desk: Desk) -> dict[str, object]:
         "federation": desk.settings.federation,
         "genesis": None if known is None else known[1],
         "demo": None if known is None else known[0].demo,
+        "open": desk.store.database.read_now(partial(is_open, now_ms=desk.now_ms)),
         "log_size": head.next,
         "log_root": head.root.hex(),
         "last_entry": to_text(from_ms(head.last_received_ms)) if head.next else None,
@@ -278,7 +297,11 @@ def _write_new(path: Path, content: bytes) -> None:
         raise ConfigurationError(f"cannot write {path}: {error.strerror}") from error
 
 
-def _read(path: Path) -> bytes:
+def read_bounded(path: Path) -> bytes:
+    """A file that was given on the command line, one byte more than an envelope may have at most.
+
+    Raises ConfigurationError.
+    """
     try:
         with path.open("rb") as file:
             return file.read(LIMITS.envelope_bytes + 1)

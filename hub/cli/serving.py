@@ -13,7 +13,7 @@ from typing import Final
 
 from hub import keyring
 from hub.app import Foundation, Hub
-from hub.cli.desk import Desk
+from hub.cli.desk import Desk, read_bounded
 from hub.rpc.server import BoundPorts
 from hub.settings import split_address
 from port2port import logs
@@ -27,7 +27,8 @@ def run(args: argparse.Namespace) -> int:
     """Serve in the foreground. Exit code 0 after a stop, 1 if the hub found itself broken."""
     with Desk.open(args.config) as desk:
         logs.start(level=desk.settings.log_level)
-        base = _foundation(desk, args.config)
+        compared = b"" if args.i_have_compared is None else read_bounded(args.i_have_compared)
+        base = _foundation(desk, args.config, compared)
         try:
             _spare_the_collector()
             asyncio.run(_serve(base))
@@ -55,7 +56,7 @@ def _leaves(group: ExceptionGroup[Exception]) -> Iterator[Exception]:
             yield error
 
 
-def _foundation(desk: Desk, config: Path) -> Foundation:
+def _foundation(desk: Desk, config: Path, compared: bytes) -> Foundation:
     """Everything that must hold before a port is opened. Raises ConfigurationError."""
     settings = desk.settings
     keyring.refuse_coordinator_keys(settings, {config.resolve().parent, settings.data_dir.resolve()})
@@ -70,6 +71,7 @@ def _foundation(desk: Desk, config: Path) -> Foundation:
         genesis=genesis,
         genesis_hash=anchor,
         clock=desk.clock,
+        compared=compared,
     )
 
 

@@ -30,7 +30,7 @@ from hub.intake.judging import IntakeJudge
 from hub.intake.results import Outcome, Result, of_error, of_outcome
 from hub.quota import QuotaError, Quotas
 from hub.store import Store
-from hub.transparency import NO_ROSTER, Log, RosterAt, fold_roster
+from hub.transparency import NO_ROSTER, Judge, Log, RosterAt, fold_roster
 from port2port.clock import Clock
 from port2port.database import StorageError
 from port2port.errors import BackpressureError, InvariantError, Port2PortError, TooLargeError, UnavailableError
@@ -390,7 +390,7 @@ class Intake:
         self._ready.clear()
 
 
-def admit(*, store: Store, log: Log, checker: Checker, judge: IntakeJudge, raw: bytes) -> Result:
+def admit(*, store: Store, log: Log, checker: Checker, judge: Judge, raw: bytes) -> Result:
     """Log one envelope that coordinators signed, on the spot, from the hub's command line.
 
     Safe while a hub serves the same database: the head's lock orders the two. Raises StorageError.

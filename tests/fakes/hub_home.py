@@ -25,7 +25,7 @@ from hub.ca import CertificateAuthority
 from hub.intake import Checker, IntakeJudge, admit
 from hub.keyring import Keyring
 from hub.store import open_store
-from hub.transparency import Log
+from hub.transparency import Log, Tree
 from port2port import keys, tls
 from port2port.clock import Clock
 from port2port.stage import free_port
@@ -101,12 +101,23 @@ class HubHome:
         self.starts += 1
         with self.output.open("wb") as file:
             return subprocess.Popen(
-                [sys.executable, "-m", "hub", "serve", "--config", str(self.config)],
+                [sys.executable, "-m", "hub", "serve", "--config", str(self.config), *self._compared()],
                 stdout=file,
                 stderr=subprocess.STDOUT,
                 stdin=subprocess.DEVNULL,
                 env=environment,
             )
+
+    def _compared(self) -> list[str]:
+        """Where no witnesses are to be heard, nobody waits for members either: an operator has compared."""
+        if self.fed.witnesses:
+            return []
+        store, path = open_store(self.database), self.directory / "compared.checkpoint"
+        try:
+            path.write_bytes(Tree(store, origin=self.fed.origin, key=self.fed.log_key).checkpoint().note)
+        finally:
+            store.close()
+        return ["--i-have-compared", str(path)]
 
     @property
     def output(self) -> Path:

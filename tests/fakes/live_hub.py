@@ -29,7 +29,7 @@ from hub.rpc.errors import CODE_KEY, ID_KEY, RETRY_KEY
 from hub.rpc.server import BoundPorts
 from hub.settings import HubSettings
 from hub.store import Store, open_store
-from hub.transparency import Log
+from hub.transparency import Log, Tree
 from port2port.clock import SystemClock
 from port2port.limits import QUOTA, MemberQuota
 from port2port.tls import CHANNEL_OPTIONS, channel_credentials, key_to_pem, make_csr, make_key, read_csr
@@ -117,6 +117,9 @@ async def live_hub(
         assert result.outcome is Outcome.ACCEPTED, result
     known = store.database.read_now(founded)
     assert known is not None
+    # Where no witnesses are to be heard, nobody waits for members either: an operator has compared.
+    tree = Tree(store, origin=live.fed.origin, key=live.fed.log_key)
+    compared = b"" if live.fed.witnesses else tree.checkpoint().note
     hub = Hub(
         Foundation(
             settings=HubSettings(
@@ -132,6 +135,7 @@ async def live_hub(
             genesis_hash=known[1],
             clock=SystemClock(),
             quota=quota,
+            compared=compared,
         )
     )
     stop = asyncio.Event()

@@ -176,6 +176,22 @@ def test_a_join_request_goes_to_the_coordinator_and_its_approval_makes_a_member(
     assert (status["members"], status["join_requests_waiting"], status["log_size"]) == (1, 0, 2)
     place.call("export-control", "--out", control)
     assert read_control_log(control.read_bytes(), str(status["genesis"])).roster.is_member("beanr")
+    _require_compared_before_admitting_more(place, control, capsys)
+
+
+def _require_compared_before_admitting_more(place, control, capsys):
+    """Once there are members, only a hub that has heard from them, or an operator, lets ``admit`` write."""
+    decided, shown = place.root / "group.p2p-control", place.root / "checkpoint"
+    desk = ["--dir", place.desk, "--no-passphrase", "--yes", "--control-log", control, "--out", decided]
+    assert coordinator(["coordinator", "group", "seaports", "beanr", *map(str, desk)]) == 0
+    assert place.call("admit", decided) == 2
+    assert "HUB_NOT_OPEN" in capsys.readouterr().err
+    shown.write_text("no checkpoint")
+    assert place.call("admit", decided, "--i-have-compared", shown) == 2
+    assert place.call("serve", "--i-have-compared", shown) == 2
+    shown.write_text(json.loads(control.read_text())["checkpoint"])
+    assert place.call("admit", decided, "--i-have-compared", shown) == 0
+    assert place.status(capsys)["open"] is False
 
 
 def test_what_more_coordinators_must_sign_is_told_from_what_is_broken(place, capsys):
@@ -224,7 +240,7 @@ def test_every_command_and_option_explains_itself():
 
 @pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_serve_says_ready_once_and_ends_cleanly_on_a_signal_while_admit_goes_on_beside_it(place, number):
+def test_serve_says_ready_once_and_ends_cleanly_on_a_signal_while_admit_goes_on_beside_it(place, number, capsys):
     place.found()
     process = subprocess.Popen(
         [sys.executable, "-m", "hub", "serve", "--config", str(place.config)],
@@ -234,7 +250,7 @@ def test_serve_says_ready_once_and_ends_cleanly_on_a_signal_while_admit_goes_on_
     )
     try:
         assert process.stdout.readline().startswith("ready  nodes 127.0.0.1:")
-        assert place.call("status") == 0
+        assert place.status(capsys)["open"] is True
         assert place.call("admit", place.root / "genesis.p2p-control") == 0
         process.send_signal(number)
         said, errors = process.communicate(timeout=20)

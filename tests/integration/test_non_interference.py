@@ -24,6 +24,7 @@ from hub.rpc.errors import CODE_KEY, ID_KEY, RETRY_KEY
 from hub.rpc.server import BoundPorts
 from hub.settings import HubSettings
 from hub.store import open_store
+from hub.transparency import Tree
 from node import explain, receipts
 from port2port.checkpoint import SignedCheckpoint
 from port2port.clock import to_ms
@@ -184,6 +185,7 @@ async def running(home: HubHome, script: Script) -> AsyncIterator[World]:
         genesis=known[0],
         genesis_hash=known[1],
         clock=fed.clock,
+        compared=Tree(store, origin=fed.origin, key=fed.log_key).checkpoint().note,
     )
     hub, stop = Hub(base), asyncio.Event()
     ready: asyncio.Future[BoundPorts] = asyncio.get_running_loop().create_future()

@@ -3,14 +3,16 @@
 A log that is restored from a backup and goes on would give indices away twice: every port that saw the first history
 would have evidence against an honest hub. So:
 
-1. After a start nobody may submit until a majority of the witness organisations has said what it verified last.
+1. After a start nobody may submit until a majority of the witness organisations has said what it verified last; where
+   the roster names no witness, a majority of all members' organisations. With no members yet the log is open at once.
 2. A checkpoint that this log signed and that is larger than the log means that entries were lost: the hub is then
    RECOVERING and serves neither Submit nor Follow.
 3. Members give back leaf hashes and the entries they hold. Leaf hashes count once they lead, from our own head, to a
    checkpoint that this log signed; an entry counts if it is the leaf of its index. They are logged again at their
    old place and time as soon as everything before them is there, up to the largest checkpoint seen.
-4. A signed checkpoint that contradicts the log (same size, other root) cannot be repaired: the hub keeps evidence
-   against itself and refuses to serve until people have decided.
+4. A signed checkpoint that contradicts the log cannot be repaired: one of the same size and another root, or one of a
+   larger log, given back whole, that does not begin with ours. So it is where a hub went on without what it had lost.
+   The hub keeps evidence against itself and refuses to serve until people have decided.
 
 A member can delay this by giving nothing; it can get nothing in that the log did not sign. A copy that does not fit
 is refused, and the member is named in the audit.
@@ -21,6 +23,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import logging
+import secrets
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
@@ -31,12 +34,14 @@ from typing import Final
 import orjson
 from sqlalchemy.engine import Connection
 
+from hub.recovery.opening import release, renew, require_compared, voices
 from hub.store import Store, audit, read_head
 from hub.transparency import NO_ROSTER, Candidate, Log, RosterAt, fold_roster, leaf_hashes
 from port2port import verify
 from port2port.checkpoint import SignedCheckpoint, log_key, verify_log, witnessed
 from port2port.clock import Clock, to_ms
-from port2port.conflict import Evidence, write_evidence
+from port2port.conflict import Evidence, PrefixProof, write_evidence
+from port2port.database import StorageError
 from port2port.errors import (
     BackpressureError,
     LogBehindError,
@@ -46,7 +51,7 @@ from port2port.errors import (
     VerificationError,
 )
 from port2port.limits import MIB
-from port2port.merkle import HASH_BYTES, Frontier
+from port2port.merkle import EMPTY_FRONTIER, HASH_BYTES, Frontier, consistency_proof
 from port2port.stix.validate import ValidObject
 from port2port.verify import Context, Work, run
 
@@ -60,14 +65,14 @@ _GROUP: Final = 256
 class State(Enum):
     """What the hub may do."""
 
-    WAITING = "waiting for its witnesses"
+    WAITING = "waiting for its members"
     OPEN = "open"
     RECOVERING = "recovering from its members"
     CONFLICT = "in conflict with itself"
 
 
 class WaitingError(UnavailableError):
-    """The hub has just started and waits for a majority of its witnesses before it accepts anything."""
+    """The hub has just started and waits for a majority of its witnesses (or members) before it accepts anything."""
 
     code = "WAITING_FOR_WITNESSES"
 
@@ -138,6 +143,8 @@ class Recovery:
         self._held: dict[int, tuple[Candidate, int]] = {}
         self._held_bytes = 0
         self._lock = asyncio.Lock()
+        self._process = secrets.token_hex(8)
+        self._told_open = False
 
     @property
     def state(self) -> State:
@@ -150,16 +157,42 @@ class Recovery:
         size = 0 if self._wanted is None else self._wanted.checkpoint.size
         return max(0, size - self._base - len(self._held))
 
-    async def start(self) -> None:
-        """Wait for the witnesses that the log names; a log without witnesses is open at once."""
+    async def start(self, compared: bytes = b"") -> None:
+        """Wait for those whom the log names; a log without members is open at once.
+
+        ``compared`` is the members' newest checkpoint as an operator obtained it by another way: then it is open too.
+        Raises as ``require_compared``.
+        """
         self._started_with = await self._store.database.read(fold_roster)
+        if compared:
+            size = await asyncio.to_thread(require_compared, self._log, self._verifier, compared)
+            await self._store.database.write(partial(self._note_compared, size=size))
+            self._state = State.OPEN
         self._open_if_heard()
+        await self.tell()
+
+    async def tell(self) -> None:
+        """Let ``admit`` know whether the log is open, for a few seconds: to be repeated. Raises StorageError."""
+        is_open = self._state is State.OPEN
+        if is_open:
+            now_ms = to_ms(self._clock.now())
+            await self._store.database.write(lambda connection: renew(connection, self._process, now_ms))
+        elif self._told_open:
+            await self._store.database.write(lambda connection: release(connection, self._process))
+        self._told_open = is_open
+
+    async def stop(self) -> None:
+        """This process serves no more."""
+        try:
+            await self._store.database.write(lambda connection: release(connection, self._process))
+        except StorageError as error:
+            logger.warning("lease not given back, it runs out by itself", extra={"cause": repr(error.__cause__)})
 
     def gate(self) -> None:
         """Before Submit. Raises WaitingError, LogBehindError or SplitViewError."""
         self.require_whole()
         if self._state is State.WAITING:
-            raise WaitingError("the hub has just started and waits for its witnesses")
+            raise WaitingError("the hub has just started and waits until a majority of its witnesses was heard")
 
     def require_whole(self) -> None:
         """Before Follow, after ``present``. Raises LogBehindError or SplitViewError."""
@@ -179,6 +212,7 @@ class Recovery:
             if self._state is not State.CONFLICT:
                 self._heard.add(member)
                 self._open_if_heard()
+            await self._tell_change()
         self.require_whole()
 
     def giving(self, member: str) -> Giving:
@@ -200,16 +234,21 @@ class Recovery:
                 giving.checkpoint = SignedCheckpoint.parse(checkpoint)
                 await self._judge(giving.checkpoint)
                 giving.first = first_index
+            await self._settle()
+            await self._tell_change()
             if self._state is not State.RECOVERING:
                 return await self._progress()
             try:
                 self._take(giving, first_index, leaves, entries)
                 await self._verify_leaves(giving)
                 self._verify_entries(giving)
+            except SplitViewError:
+                raise  # accuses us, not the member
             except VerificationError as error:
                 await self._store.database.write(partial(self._name, member=giving.member, error=error))
                 raise
             await self._log_again()
+            await self._tell_change()
             return await self._progress()
 
     # --- what members remember ------------------------------------------------------------------------------------
@@ -228,13 +267,30 @@ class Recovery:
                 self._state = State.RECOVERING
             self._base = head.next if not self._leaves else self._base
             return
+        await self._settle()
         root = await asyncio.to_thread(self._log.root_at, seen.size)
         if root is not None and root != seen.root:
             self._convict(self._log.sign_at(seen.size, root), given)
 
-    def _convict(self, ours: SignedCheckpoint, theirs: SignedCheckpoint) -> None:
-        """Two histories of one size, both signed with the log's key: keep the proof, stop."""
-        raw = write_evidence(Evidence(log=self._verifier, first=ours, second=theirs))
+    async def _settle(self) -> None:
+        """Where another process wrote to the log meanwhile, what is held may not fit, or may not be needed."""
+        if self._state is not State.RECOVERING or self._wanted is None:
+            return
+        head = await self._store.database.read(read_head)
+        if head.next != self._base:
+            self._forget()
+            self._base = head.next
+        if head.next >= self._wanted.checkpoint.size:
+            await self._finish(self._wanted)
+
+    def _forget(self) -> None:
+        self._held.clear()
+        self._held_bytes = 0
+        self._leaves = []
+
+    def _convict(self, ours: SignedCheckpoint, theirs: SignedCheckpoint, proof: PrefixProof | None = None) -> None:
+        """Two histories, both signed with the log's key: keep the evidence, stop."""
+        raw = write_evidence(Evidence(log=self._verifier, first=ours, second=theirs, proof=proof))
         name = f"log-conflict-{theirs.checkpoint.size}-{hashlib.sha256(raw).hexdigest()[:16]}.json"
         self._evidence.mkdir(parents=True, exist_ok=True)
         (self._evidence / name).write_bytes(raw)
@@ -243,7 +299,7 @@ class Recovery:
 
     def _open_if_heard(self) -> None:
         at = self._started_with if self._roster is None else self._roster()
-        organisations = {} if at.roster is None else at.roster.witnesses()
+        organisations = voices(at.roster)
         if self._state is State.WAITING and (not organisations or witnessed(self._heard, organisations)):
             self._state = State.OPEN
 
@@ -278,9 +334,28 @@ class Recovery:
         fresh = giving.leaves[len(ours) :]
         root = Frontier.from_bytes(head.frontier).extend(fresh).root()
         if giving.leaves[: len(ours)] != ours or (fresh and root != giving.checkpoint.checkpoint.root):
+            self._require_one_history(giving, giving.checkpoint, head.next, head.root)
             raise TamperedError("the leaf hashes do not lead to the checkpoint", member=giving.member)
         if head.next + len(fresh) > self._base + len(self._leaves):
             self._base, self._leaves = head.next, fresh
+
+    def _require_one_history(self, giving: Giving, theirs: SignedCheckpoint, size: int, root: bytes) -> None:
+        """Whether it is our log that does not fit, and not the member's copy of it. Raises SplitViewError.
+
+        Leaves from the first on that lead by themselves to what the log signed were logged here, before it went on
+        without them.
+        """
+        if giving.first or EMPTY_FRONTIER.extend(giving.leaves).root() != theirs.checkpoint.root:
+            return
+        second = theirs.checkpoint.size
+        proof = PrefixProof(
+            first=size,
+            second=second,
+            first_root=EMPTY_FRONTIER.extend(giving.leaves[:size]).root(),
+            path=tuple(consistency_proof(lambda a, b: giving.leaves[a:b], first=size, second=second)),
+        )
+        self._convict(self._log.sign_at(size, root), theirs, proof)
+        self.require_whole()
 
     def _verify_entries(self, giving: Giving) -> None:
         for index in sorted(giving.entries):
@@ -347,12 +422,17 @@ class Recovery:
             return
         logger.warning("the log was recovered from its members", extra={"size": wanted.checkpoint.size})
         self._wanted = None
-        self._held.clear()
-        self._held_bytes = 0
-        self._leaves = []
+        self._forget()
         self._state = State.WAITING
         self._started_with = await self._store.database.read(fold_roster)
         self._open_if_heard()
+
+    async def _tell_change(self) -> None:
+        if self._told_open != (self._state is State.OPEN):
+            await self.tell()
+
+    def _note_compared(self, connection: Connection, *, size: int) -> None:
+        audit(connection, at_ms=to_ms(self._clock.now()), event="compared", member=None, facts={"size": size})
 
     async def _progress(self) -> Progress:
         head = await self._store.database.read(read_head)
