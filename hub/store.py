@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Final, Self
+from typing import TYPE_CHECKING, Any, Final, Self, cast
 
 import sqlalchemy as sa
 from alembic import command
@@ -25,15 +25,18 @@ from sqlalchemy.pool import PoolProxiedConnection
 from hub.tables import AUDIT, HEAD
 from port2port import canonical
 from port2port.database import Database, make_engine, write
+from port2port.errors import InvariantError
 from port2port.merkle import EMPTY_FRONTIER, EMPTY_ROOT
+
+if TYPE_CHECKING:
+    from sqlalchemy.sql.compiler import SQLCompiler
 
 CHANNEL: Final = "p2p_log"
 logger = logging.getLogger(__name__)
 _MIGRATIONS: Final = Path(__file__).parent / "migrations"
 _UPGRADE_LOCK: Final = 0x70327000  # of PostgreSQL's advisory locks: two replicas may start at once
-_ROWS_PER_STATEMENT: Final = (64, 16, 4, 1)
-_HEAD: Final = sa.select(HEAD).where(HEAD.c.id == 0)
-_LOCKED_HEAD: Final = _HEAD.with_for_update()
+_ROWS_PER_STATEMENT: Final = (64, 32, 16, 8, 4, 2, 1)
+_VALUES_PER_STATEMENT: Final = (1, 4, 16, 64, 256)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,6 +56,11 @@ class Head:
         return self.next, self.root
 
 
+_HEAD_ROW: Final = sa.select(
+    *(HEAD.c.next, HEAD.c.root, HEAD.c.frontier, HEAD.c.roster_version, HEAD.c.last_received_ms, HEAD.c.note)
+).where(HEAD.c.id == 0)
+
+
 class Store:
     """One database with its writer thread and its readers. ``close`` ends both."""
 
@@ -68,6 +76,53 @@ class Store:
     def close(self) -> None:
         """Finish what was handed in and let go."""
         self.database.close()
+
+
+class Query:
+    """A Core statement compiled once for each dialect and run by the driver itself; the rows are plain tuples.
+
+    For the hot path only: a statement through SQLAlchemy costs ten times what SQLite needs for it, and a group has
+    about ten. Parameters and columns must be of types that the drivers take and give as they are. Errors are
+    SQLAlchemy's, as everywhere.
+    """
+
+    def __init__(self, statement: sa.sql.ClauseElement) -> None:
+        self._statement = statement
+        self._compiled: dict[str, tuple[str, Sequence[str] | None, Mapping[str, object]]] = {}
+
+    def __call__(self, connection: Connection, **values: Any) -> list[tuple[Any, ...]]:
+        """The rows, if it gives any; ``values`` are for its bind parameters."""
+        name = connection.dialect.name
+        text, order, constants = self._compiled.get(name) or self._compile(name, connection)
+        given = {**constants, **values}
+        return run_text(connection, text, given if order is None else [given[key] for key in order])
+
+    def _compile(self, name: str, connection: Connection) -> tuple[str, Sequence[str] | None, Mapping[str, object]]:
+        made = self._statement.compile(dialect=connection.dialect, compile_kwargs={"render_postcompile": True})
+        compiled = cast("SQLCompiler", made)
+        self._compiled[name] = found = (compiled.string, compiled.positiontup, dict(compiled.params))
+        return found
+
+
+class Lookup:
+    """The rows of ``query`` whose ``column`` is one of many values: a few statements whose text never changes."""
+
+    def __init__(self, query: sa.Select[Any], column: sa.Column[Any]) -> None:
+        self._queries = {
+            size: Query(query.where(column.in_([sa.bindparam(f"v{at}", type_=column.type) for at in range(size)])))
+            for size in _VALUES_PER_STATEMENT
+        }
+
+    def __call__(self, connection: Connection, values: Sequence[object]) -> list[tuple[Any, ...]]:
+        """The rows for ``values``, in the order of the query for each few hundred of them."""
+        rows: list[tuple[Any, ...]] = []
+        largest = _VALUES_PER_STATEMENT[-1]
+        for start in range(0, len(values), largest):
+            some = values[start : start + largest]
+            size = next(size for size in _VALUES_PER_STATEMENT if size >= len(some))
+            named = {f"v{at}": some[min(at, len(some) - 1)] for at in range(size)}  # filled up with the last one
+            rows += self._queries[size](connection, **named)
+        return rows
 
 
 class Insert:
@@ -88,7 +143,7 @@ class Insert:
         for size in _ROWS_PER_STATEMENT:
             while len(rows) - start >= size:
                 values = tuple(row[name] for row in rows[start : start + size] for name in self._names)
-                connection.exec_driver_sql(self._statement(connection, size), values)
+                run_text(connection, self._statement(connection, size), values)
                 start += size
 
     def _statement(self, connection: Connection, size: int) -> str:
@@ -101,6 +156,24 @@ class Insert:
             into = f"INSERT INTO {quote(self._table.name)} ({names}) VALUES "  # noqa: S608  # our own names
             known = self._sql[connection.dialect.name, size] = into + ", ".join([row] * size)
         return known
+
+
+def run_text(
+    connection: Connection, text: str, parameters: Sequence[object] | Mapping[str, object]
+) -> list[tuple[Any, ...]]:
+    """Run one statement in the driver's own words. Raises what SQLAlchemy raises."""
+    dialect = connection.dialect
+    try:
+        cursor = connection.connection.cursor()
+        try:
+            cursor.execute(text, parameters)
+            return list(cursor.fetchall()) if cursor.description else []
+        finally:
+            cursor.close()
+    except dialect.loaded_dbapi.Error as error:
+        raise DBAPIError.instance(
+            text, None, error, dialect.loaded_dbapi.Error, hide_parameters=True, dialect=dialect
+        ) from error
 
 
 class Announcements:
@@ -168,12 +241,12 @@ def open_store(url: str) -> Store:
 
 def read_head(connection: Connection) -> Head:
     """The head as this transaction sees it."""
-    return _head(connection, _HEAD)
+    return _head(_HEAD(connection))
 
 
 def lock_head(connection: Connection) -> Head:
     """The head, locked until the transaction ends: FOR UPDATE, or the database's write lock on SQLite."""
-    return _head(connection, _LOCKED_HEAD)
+    return _head(_LOCKED_HEAD(connection))
 
 
 def audit(connection: Connection, *, at_ms: int, event: str, member: str | None, facts: Mapping[str, object]) -> None:
@@ -188,15 +261,21 @@ def audit_rows(connection: Connection, event: str) -> Sequence[sa.RowMapping]:
     return connection.execute(query).mappings().all()
 
 
-def _head(connection: Connection, query: sa.Select[tuple[object, ...]]) -> Head:
-    row = connection.execute(query).one()
+_HEAD: Final = Query(_HEAD_ROW)
+_LOCKED_HEAD: Final = Query(_HEAD_ROW.with_for_update())
+
+
+def _head(rows: Sequence[Sequence[Any]]) -> Head:
+    if not rows:
+        raise InvariantError("the log has no head")
+    size, root, frontier, roster_version, last_received_ms, note = rows[0]
     return Head(
-        next=row.next,
-        root=bytes(row.root),
-        frontier=bytes(row.frontier),
-        roster_version=row.roster_version,
-        last_received_ms=row.last_received_ms,
-        note=bytes(row.note),
+        next=size,
+        root=bytes(root),
+        frontier=bytes(frontier),
+        roster_version=roster_version,
+        last_received_ms=last_received_ms,
+        note=bytes(note),
     )
 
 
@@ -208,7 +287,7 @@ def _upgrade(connection: Connection) -> None:
     config.attributes["connection"] = connection
     with _quiet("alembic.runtime.migration"):
         command.upgrade(config, "head")
-    if connection.execute(_HEAD).first() is None:
+    if not _HEAD(connection):
         first = {
             "id": 0,
             "next": 0,

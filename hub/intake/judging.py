@@ -26,7 +26,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from hub.audience import Audiences
-from hub.store import Head
+from hub.store import Head, Lookup
 from hub.tables import ENTRY, OBJECT
 from hub.transparency import NO_ROSTER, Candidate, RosterAt, fold_roster, next_roster
 from port2port.errors import ConflictError, NotFoundError, PolicyError, Port2PortError
@@ -48,13 +48,13 @@ from port2port.verify import ROSTER_STEPS, STEPS, run
 logger = logging.getLogger(__name__)
 _AGAIN: Final = (*ROSTER_STEPS, STEPS[13])
 _NEEDS_REFS: Final = frozenset({"sighting", "retract", "suspend", "reaffirm"})
-_VERSIONS: Final = (
+_VERSIONS: Final = Lookup(
     sa.select(
         *(OBJECT.c.issuer, OBJECT.c.stix_id, OBJECT.c.index, OBJECT.c.modified, OBJECT.c.revoked, ENTRY.c.visibility)
     )
     .join(ENTRY, ENTRY.c.index == OBJECT.c.index)
-    .where(OBJECT.c.stix_id.in_(sa.bindparam("ids", expanding=True)))
-    .order_by(OBJECT.c.index)
+    .order_by(OBJECT.c.index),
+    OBJECT.c.stix_id,
 )
 
 _FORGET: Final = OBJECT.delete().where(
@@ -169,7 +169,7 @@ class IntakeJudge:
         self._stamp = stamp
 
     def _load(self, connection: Connection, ids: Iterable[str]) -> None:
-        rows = [_Stored(*row) for row in connection.execute(_VERSIONS, {"ids": list(ids)})]
+        rows = [_Stored(*row) for row in _VERSIONS(connection, list(ids))]
         kept, superseded = _newest_of_each_audience(rows)
         if superseded:
             connection.execute(_FORGET, superseded)

@@ -22,7 +22,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from hub.audience import Classes
-from hub.store import CHANNEL, Head, Insert, Store, audit, lock_head
+from hub.store import CHANNEL, Head, Insert, Lookup, Query, Store, audit, lock_head
 from hub.tables import BODY, CONTROL, ENTRY, HEAD, LEAF, OBJECT
 from hub.transparency.candidates import Appended, Candidate, Duplicate, Judge, Outcome, Refused, object_rows
 from hub.transparency.tree import Tree, logged
@@ -162,9 +162,8 @@ class Log(Tree):
 
     def _load_last(self, connection: Connection, signers: set[str]) -> None:
         for signer in signers - self._last.keys():
-            row = connection.execute(_LAST_SEQ, {"signer": signer}).first()
-            if row is not None:
-                self._last[signer] = (row.seq, bytes(row.digest))
+            for seq, digest in _LAST_SEQ(connection, signer=signer):
+                self._last[signer] = (seq, bytes(digest))
 
     def _add(self, connection: Connection, rows: _Rows, item: Candidate, at: Appended, version: int) -> None:
         work, said, index = item.work, item.work.said, at.index
@@ -200,17 +199,17 @@ class Log(Tree):
         _INSERT_OBJECT(connection, rows.objects)
         _INSERT_CONTROL(connection, rows.controls)
         note = sign(Checkpoint(origin=self._origin, size=frontier.size, root=root), self._key).note
-        changed = {
-            "next": frontier.size,
-            "root": root,
-            "frontier": frontier.to_bytes(),
-            "roster_version": head.roster_version + len(rows.controls),
-            "last_received_ms": received_ms if roots else head.last_received_ms,
-            "note": note,
-        }
-        connection.execute(_UPDATE_HEAD, changed)
+        _UPDATE_HEAD(
+            connection,
+            new_next=frontier.size,
+            new_root=root,
+            new_frontier=frontier.to_bytes(),
+            new_roster_version=head.roster_version + len(rows.controls),
+            new_last_received_ms=received_ms if roots else head.last_received_ms,
+            new_note=note,
+        )
         if self._store.is_postgres and roots:
-            connection.execute(_NOTIFY, {"channel": CHANNEL, "payload": str(frontier.size)})
+            _NOTIFY(connection, channel=CHANNEL, payload=str(frontier.size))
         return frontier.size, root
 
 
@@ -219,17 +218,18 @@ _INSERT_ENTRY: Final = Insert(ENTRY)
 _INSERT_BODY: Final = Insert(BODY)
 _INSERT_OBJECT: Final = Insert(OBJECT)
 _INSERT_CONTROL: Final = Insert(CONTROL)
-_UPDATE_HEAD: Final = HEAD.update().where(HEAD.c.id == 0)
-_NOTIFY: Final = sa.text("SELECT pg_notify(:channel, :payload)")
-_LAST_SEQ: Final = (
+_CHANGED: Final = ("next", "root", "frontier", "roster_version", "last_received_ms", "note")
+_UPDATE_HEAD: Final = Query(
+    HEAD.update().where(HEAD.c.id == 0).values({name: sa.bindparam(f"new_{name}") for name in _CHANGED})
+)
+_NOTIFY: Final = Query(sa.text("SELECT pg_notify(:channel, :payload)"))
+_LAST_SEQ: Final = Query(
     sa.select(ENTRY.c.seq, ENTRY.c.digest)
     .where(ENTRY.c.signer == sa.bindparam("signer"))
     .order_by(ENTRY.c.seq.desc())
     .limit(1)
 )
-_TAKEN: Final = sa.select(ENTRY.c.statement_id, ENTRY.c.issuer).where(
-    ENTRY.c.statement_id.in_(sa.bindparam("ids", expanding=True))
-)
+_TAKEN: Final = Lookup(sa.select(ENTRY.c.statement_id, ENTRY.c.issuer), ENTRY.c.statement_id)
 
 
 def _record_equivocation(connection: Connection, work: Work, error: Port2PortError, at_ms: int) -> None:
@@ -241,5 +241,4 @@ def _record_equivocation(connection: Connection, work: Work, error: Port2PortErr
 
 
 def _taken(connection: Connection, said: Sequence[Statement]) -> set[tuple[str, str]]:
-    rows = connection.execute(_TAKEN, {"ids": [item.id for item in said]})
-    return {(row.statement_id, row.issuer) for row in rows}
+    return {(ident, issuer) for ident, issuer in _TAKEN(connection, [item.id for item in said])}

@@ -9,7 +9,7 @@ from typing import Final, TypeVar
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from hub.store import Head, Store, read_head
+from hub.store import Head, Lookup, Store, read_head
 from hub.tables import ENTRY, LEAF
 from port2port import merkle
 from port2port.checkpoint import Checkpoint, SignedCheckpoint, sign
@@ -120,15 +120,12 @@ def leaf_hashes(connection: Connection, start: int, end: int) -> list[bytes]:
     return [bytes(found) for found in connection.execute(query).scalars()]
 
 
-_LOGGED: Final = sa.select(ENTRY.c.digest, ENTRY.c.index, ENTRY.c.received_ms).where(
-    ENTRY.c.digest.in_(sa.bindparam("digests", expanding=True))
-)
+_LOGGED: Final = Lookup(sa.select(ENTRY.c.digest, ENTRY.c.index, ENTRY.c.received_ms), ENTRY.c.digest)
 
 
 def logged(connection: Connection, digests: list[bytes]) -> dict[bytes, tuple[int, int]]:
     """(index, received_ms) of those of the digests that are logged."""
-    rows = connection.execute(_LOGGED, {"digests": digests})
-    return {bytes(digest): (index, received_ms) for digest, index, received_ms in rows}
+    return {bytes(digest): (index, received_ms) for digest, index, received_ms in _LOGGED(connection, digests)}
 
 
 def _source(connection: Connection) -> merkle.LeafSource:
