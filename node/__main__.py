@@ -51,7 +51,7 @@ def _officer(parser: argparse.ArgumentParser, *, required: bool = True, second: 
     parser.add_argument("--officer", required=required, metavar="PSEUDONYM", help="who decides")
     parser.add_argument("--passphrase-file", type=Path, help="file with the key's passphrase (else it is asked for)")
     if second:
-        parser.add_argument("--second-officer", metavar="PSEUDONYM", help="personal data takes two")
+        parser.add_argument("--second-officer", metavar="PSEUDONYM", help="some decisions take two")
         parser.add_argument("--second-passphrase-file", type=Path, help="file with the second passphrase")
 
 
@@ -79,7 +79,20 @@ def _review(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> No
     reject = _command(actions, "reject", "close a draft without sending anything")
     reject.add_argument("id", metavar="ID")
     reject.add_argument("--reason", required=True, help="why, for whoever reads it next week")
-    _officer(reject, second=False)
+    _officer(reject)
+    _command(actions, "waiting", "what waits for another officer's signature")
+    approve = _command(actions, "approve", "sign what another officer prepared, or confirm his override")
+    approve.add_argument("act", metavar="ACT")
+    approve.add_argument("--reason", help="for the second check of an override: why it was right")
+    _officer(approve, second=False)
+    withdraw = _command(actions, "withdraw", "give up what waits for signatures; the draft is open again")
+    withdraw.add_argument("act", metavar="ACT")
+    withdraw.add_argument("--reason", required=True, help="why")
+    _officer(withdraw, second=False)
+    override = _command(actions, "override", "emergency: publish with one signature; another officer checks it after")
+    override.add_argument("id", metavar="ID")
+    override.add_argument("--reason", required=True, help="what the emergency is")
+    _officer(override, second=False)
 
 
 def _report(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:

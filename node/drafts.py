@@ -2,7 +2,8 @@
 
 A draft is a proposal; nothing of it leaves the port before an officer, or a rule that officers approved, says so.
 Findings of the same cause (detector, identity, place) within 24 hours are one draft: the officer decides once.
-Suppressed findings are stored and counted like all others, and make no draft.
+Suppressed findings are stored and counted like all others, and make no draft. While officers sign a draft, later
+findings of its cause are counted and change nothing of it.
 Whoever can write drafts can put words in front of an officer; he cannot sign them.
 """
 
@@ -12,6 +13,7 @@ import base64
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from hashlib import sha256
 from typing import Any, Final
 from uuid import UUID
 
@@ -19,7 +21,7 @@ import orjson
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Row
 
-from node import tables
+from node import act_store, tables
 from node.findings import Discriminator, Evidence, Finding, FindingKind, Measure
 from node.suppressions import Suppression, suppressing
 from port2port.canonical import Json
@@ -251,7 +253,7 @@ def _drafted(
         draft = add(connection, cause_of(finding), proposal, why_of(finding), now=now, about=(finding,))
         return Taken(finding=finding, draft=draft, is_new=True)
     draft = replace(known, findings=(*known.findings, str(finding.id)))
-    if known.state == OPEN:
+    if known.state == OPEN and act_store.waits(connection, known.id) is None:
         header = orjson.loads(known.proposal.objects[0])
         ident, created = UUID(header["id"].partition("--")[2]), datetime.fromisoformat(header["created"])
         newer = propose(finding, defaults, now=now, ident=ident, created=created)
@@ -291,12 +293,17 @@ def add(
 def renew(
     connection: Connection, source: str, proposal: Proposal, why: Mapping[str, Json], *, now: datetime
 ) -> Draft | None:
-    """The open draft of this cause with a newer proposal, or a new draft; None where one was rejected within a day."""
+    """The open draft of this cause with a newer proposal, or a new draft; None where one was rejected within a day.
+
+    What an officer has signed and another is asked to sign stays as it is (``node.acts``).
+    """
     known = _same_cause(connection, source, now)
     if known is None or known.state == PUBLISHED:
         return add(connection, source, proposal, why, now=now)
     if known.state == REJECTED:
         return None
+    if act_store.waits(connection, known.id) is not None:
+        return known
     draft = replace(known, proposal=proposal, why=why)
     _save(connection, draft)
     return draft
@@ -364,22 +371,47 @@ def _save(connection: Connection, draft: Draft) -> None:
     connection.execute(sa.update(_DRAFT).where(_DRAFT.c.id == draft.id).values(body=_body(draft)))
 
 
+def version(draft: Draft) -> str:
+    """Which proposal an officer had before him: hex, another one after any change of it."""
+    return sha256(orjson.dumps(proposal_to_json(draft.proposal), option=orjson.OPT_SORT_KEYS)).hexdigest()
+
+
+def proposal_to_json(said: Proposal) -> dict[str, Json]:
+    """As it is stored."""
+    return {
+        "kind": said.kind,
+        "objects": [raw.decode() for raw in said.objects],
+        "tlp": said.tlp.value,
+        "groups": [*said.groups],
+        "fixed_groups": [[name, number] for name, number in said.fixed_groups],
+        "recipients": [*said.recipients],
+        "handling": said.handling,
+        "purpose": said.purpose,
+        "personal_data": said.personal_data,
+        "body": dict(said.body),
+    }
+
+
+def proposal_of_json(said: Mapping[str, Any]) -> Proposal:
+    """The reverse of ``proposal_to_json``."""
+    return Proposal(
+        kind=said["kind"],
+        objects=tuple(text.encode() for text in said["objects"]),
+        tlp=tlp_of(said["tlp"]),
+        groups=tuple(said["groups"]),
+        fixed_groups=tuple((name, number) for name, number in said["fixed_groups"]),
+        recipients=tuple(said["recipients"]),
+        handling=said["handling"],
+        purpose=said["purpose"],
+        personal_data=said["personal_data"],
+        body=said["body"],
+    )
+
+
 def _body(draft: Draft) -> bytes:
-    said = draft.proposal
     return orjson.dumps(
         {
-            "proposal": {
-                "kind": said.kind,
-                "objects": [raw.decode() for raw in said.objects],
-                "tlp": said.tlp.value,
-                "groups": said.groups,
-                "fixed_groups": said.fixed_groups,
-                "recipients": said.recipients,
-                "handling": said.handling,
-                "purpose": said.purpose,
-                "personal_data": said.personal_data,
-                "body": dict(said.body),
-            },
+            "proposal": proposal_to_json(draft.proposal),
             "why": dict(draft.why),
             "findings": draft.findings,
             "evidence": [dict(line) for line in draft.evidence],
@@ -390,24 +422,12 @@ def _body(draft: Draft) -> bytes:
 
 def _of_row(row: Row[Any]) -> Draft:
     data = orjson.loads(row.body)
-    said = data["proposal"]
     return Draft(
         id=row.id,
         source=row.source,
         state=row.state,
         made_at=from_ms(row.made_ms),
-        proposal=Proposal(
-            kind=said["kind"],
-            objects=tuple(text.encode() for text in said["objects"]),
-            tlp=tlp_of(said["tlp"]),
-            groups=tuple(said["groups"]),
-            fixed_groups=tuple((name, version) for name, version in said["fixed_groups"]),
-            recipients=tuple(said["recipients"]),
-            handling=said["handling"],
-            purpose=said["purpose"],
-            personal_data=said["personal_data"],
-            body=said["body"],
-        ),
+        proposal=proposal_of_json(data["proposal"]),
         why=data["why"],
         findings=tuple(data["findings"]),
         evidence=tuple(data["evidence"]),

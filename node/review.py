@@ -1,8 +1,9 @@
-"""Officers decide: publish a draft, or reject it with a reason; every decision is written down and signed.
+"""What officers decide on, and how a decision is written down so that it can be checked next year.
 
-The officer's key signs twice: the statement, which everybody verifies, and the decision, which stays in the port's
-audit trail. Personal data takes two officers: the rule is that of ``port2port.authority``, asked before any key is
-used. The trail names pseudonyms, never persons.
+An officer signs once. Where the decision makes a statement, that is what is signed, and the statement names the
+decision's document by its digest; else the document itself is. The document says what was decided about which
+version of what, and for which readers by name; it stays in the port's audit trail, which names pseudonyms, never
+persons. Deciding is done in ``node.acts``.
 """
 
 from __future__ import annotations
@@ -16,19 +17,19 @@ from typing import Final
 import orjson
 from sqlalchemy.engine import Connection
 
-from node import drafts, explain, publish, store
+from node import drafts, explain, store
 from node.drafts import Draft, Proposal
-from node.outbox import REFUSED, Queued
-from node.publish import Act, Author, Officer
+from node.outbox import REFUSED
+from node.publish import Officer
 from node.store import AuditLine
 from port2port import canonical, keys
 from port2port import envelope as dsse
 from port2port.canonical import Json
 from port2port.clock import from_text, to_ms, to_text
-from port2port.errors import NotFoundError, PolicyError, VerificationError
+from port2port.errors import MalformedError, NotFoundError, PolicyError, VerificationError
 from port2port.ids import is_stix_id
 from port2port.roster import Roster
-from port2port.statement import Statement
+from port2port.statement import Statement, decode
 from port2port.stix import objects as stix
 from port2port.stix.discriminators import Discriminators, of_indicator, to_extension
 from port2port.stix.normalise import normalise
@@ -98,42 +99,13 @@ def chosen(proposal: Proposal, choice: Choice) -> Proposal:
     return made if choice.suspect is None else _suspecting(made, choice.suspect)
 
 
-def publish_draft(
-    connection: Connection, author: Author, draft_id: str, choice: Choice, act: Act
-) -> tuple[Draft, list[Queued]]:
-    """Publish under the officers' keys and write the decision down: one transaction.
+def retractions(
+    connection: Connection, member: str, ident: str, reason: str, now: datetime
+) -> tuple[list[Proposal], list[str]]:
+    """What takes back all that we published under this id, to the same readers; and the ids of the objects.
 
-    Raises NoDraftError, DraftDecidedError, or the error of the first rule in the way.
-    """
-    draft = drafts.get_open(connection, draft_id)
-    proposal = chosen(draft.proposal, choice)
-    queued = publish.release(connection, author, draft, proposal, act)
-    facts: dict[str, Json] = {
-        **_facts(draft, proposal, act.now),
-        "statements": [item.statement_id for item in queued],
-    }
-    for officer in act.officers:
-        record(connection, officer, act.now, action=PUBLISH, subject=draft.id, facts=facts)
-    return draft, queued
-
-
-def reject_draft(connection: Connection, member: str, draft_id: str, reason: str, act: Act) -> Draft:
-    """Close a draft without publishing it. Raises ReasonError, NoDraftError, DraftDecidedError or OfficerError."""
-    require_reason(reason)
-    (officer,) = act.officers
-    publish.require_officer(act.roster, member, officer, act.now)
-    draft = drafts.get_open(connection, draft_id)
-    drafts.decide(connection, draft, state=drafts.REJECTED, officer=officer.pseudonym, reason=reason, now=act.now)
-    facts = {**_facts(draft, draft.proposal, act.now), "reason": reason}
-    record(connection, officer, act.now, action=REJECT, subject=draft.id, facts=facts)
-    return draft
-
-
-def retract(connection: Connection, author: Author, ident: str, reason: str, act: Act) -> list[Queued]:
-    """Take back what we published under this id: the next version of each object says revoked, to the same readers.
-
-    ``ident`` is a draft, a statement or an object of ours. One transaction. Raises ReasonError, NothingToRetractError
-    or as ``publish.publish``.
+    ``ident`` is a draft, a statement or an object of ours: the next version of each object says revoked. Raises
+    ReasonError or NothingToRetractError.
     """
     require_reason(reason)
     newest = _newest_of(connection, ident)
@@ -146,13 +118,8 @@ def retract(connection: Connection, author: Author, ident: str, reason: str, act
     by_statement: dict[str, tuple[Statement, list[bytes]]] = {}
     for body, said in newest.values():
         by_statement.setdefault(said.id, (said, []))[1].append(body)
-    queued: list[Queued] = []
-    for said, bodies in by_statement.values():
-        queued += publish.publish(connection, author, _retraction(said, bodies, author.member, reason, act.now), act)
-    facts: dict[str, Json] = {"at": to_text(act.now), "objects": [*newest], "reason": reason}
-    for officer in act.officers:
-        record(connection, officer, act.now, action=RETRACT, subject=ident, facts=facts)
-    return queued
+    made = [_retraction(said, bodies, member, reason, now) for said, bodies in by_statement.values()]
+    return made, [*newest]
 
 
 def _newest_of(connection: Connection, ident: str) -> dict[str, tuple[bytes, Statement]]:
@@ -212,18 +179,47 @@ def record(
     return line
 
 
+def decision_context(document: bytes) -> str:
+    """How a statement names the decision behind it: who signs the one has signed the other.
+
+    The document holds a salt, so that whoever reads the digest cannot try out what it says.
+    """
+    return f"decision:{sha256(document).hexdigest()}"
+
+
+def decision_message(document: bytes, officer: str) -> bytes:
+    """What an officer signs of a decision that makes no statement."""
+    facts = canonical.loads_object(document, limit=canonical.SAFE_INTEGER)
+    return dsse.pae(DECISION_TYPE, canonical.dumps({**facts, "officer": officer}))
+
+
 def verify_line(line: AuditLine, roster: Roster) -> None:
     """That a line says what its officer signed. Raises DecisionError or SignatureError.
 
-    A key revoked since still counts: the line says what was decided then.
+    Under a decision that made a statement stands the officer's signature of that statement, which names the
+    decision by its digest. A key revoked since still counts: the line says what was decided then.
     """
     known = roster.keys.get(line.key_id)
     if known is None or known.pseudonym != line.officer:
         raise DecisionError("the decision is signed by a key that the roster does not know as this officer's")
-    keys.verify(known.public, dsse.pae(DECISION_TYPE, line.facts), line.signature)
-    facts = canonical.loads_object(line.facts, limit=canonical.SAFE_INTEGER)
+    facts = _facts_in(line.facts)
+    statement = facts.pop("statement", None)
+    if isinstance(statement, str):
+        keys.verify(known.public, dsse.pae(dsse.PAYLOAD_TYPE, statement.encode()), line.signature)
+        document = canonical.dumps({name: value for name, value in facts.items() if name != "officer"})
+        if decode(statement.encode()).context != decision_context(document):
+            raise DecisionError("the statement that was signed names another decision")
+    else:
+        keys.verify(known.public, dsse.pae(DECISION_TYPE, line.facts), line.signature)
     if (facts.get("action"), facts.get("subject"), facts.get("officer")) != (line.action, line.subject, line.officer):
         raise DecisionError("the columns of an audit line differ from what was signed")
+
+
+def _facts_in(raw: bytes) -> dict[str, Json]:
+    try:
+        return canonical.loads_object(raw, limit=canonical.SAFE_INTEGER)
+    except MalformedError as error:
+        raise DecisionError("the facts of an audit line are not canonical JSON") from error
 
 
 def describe(draft: Draft) -> list[str]:
@@ -269,10 +265,12 @@ def audience_text(said: Proposal) -> str:
     )
 
 
-def _facts(draft: Draft, proposal: Proposal, now: datetime) -> dict[str, Json]:
+def facts_of(draft: Draft, proposal: Proposal, now: datetime) -> dict[str, Json]:
+    """What is decided about a draft, for the decision's document."""
     return {
         "at": to_text(now),
         "digest": sha256(b"\n".join(proposal.objects)).hexdigest(),
+        "draft_version": drafts.version(draft),
         "groups": [*proposal.groups, *(name for name, _ in proposal.fixed_groups)],
         "handling": proposal.handling,
         "personal_data": proposal.personal_data,

@@ -23,6 +23,7 @@ from node import drafts, publish, tables
 from node.drafts import Draft
 from node.outbox import Queued
 from node.publish import Act, Author, Officer
+from node.two_person import TwoPersonSettings
 from port2port import canonical, keys
 from port2port import envelope as dsse
 from port2port.clock import to_ms
@@ -153,6 +154,9 @@ class RuleFile(Settings):
     match_own: bool = Field(default=False, description="Whether our own indicators are matched here too.")
     security_level: Literal[1, 2, 3] = Field(
         default=1, description="ISPS level in force; some fences stand from 2 or 3."
+    )
+    two_person: TwoPersonSettings = Field(
+        default_factory=TwoPersonSettings, description="Where this port asks for two officers more often."
     )
     rules: tuple[RuleSettings, ...] = Field(default=(), max_length=100, description="Automatic rules.")
 

@@ -72,6 +72,10 @@ class KeySettings(Settings):
 
     machine: FilePath = Field(default=Path("machine.key"), description="Signs every statement of this node.")
     witness: FilePath = Field(default=Path("witness.key"), description="Co-signs checkpoints, and nothing else.")
+    desk: FilePath = Field(
+        default=Path("desk-keys"),
+        description="Directory with desk keys: each signs for one act that waits for officers.",
+    )
     tls: FilePath = Field(default=Path("tls.key"), description="P-256 key of the TLS certificate; replaced by itself.")
     certificate: FilePath = Field(default=Path("tls.pem"), description="TLS certificate, 24 hours, renewed by itself.")
     ca: FilePath = Field(default=Path("ca.pem"), description="The federation's CA root, from the invitation.")

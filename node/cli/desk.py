@@ -16,6 +16,7 @@ from typing import Self, TypeVar
 
 from sqlalchemy.engine import Connection
 
+from node import desk_keys
 from node.drafts import Defaults
 from node.inbox import load_state
 from node.outbox import Outbox, SequenceFile
@@ -98,6 +99,7 @@ class Desk(AbstractContextManager["Desk"]):
             member=self.member,
             outbox=Outbox(machine, SequenceFile.beside(path, machine.key_id)),
             validate=StixValidator(TemplateCache()).validate,
+            desk=desk_keys.load(self.settings.keys.desk),
         )
 
     def defaults(self) -> Defaults:

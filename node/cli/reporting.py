@@ -11,10 +11,10 @@ from typing import Final
 from sqlalchemy.engine import Connection
 
 from node import drafts, report, review
+from node.cli import acting
 from node.cli.desk import Desk, show
 from node.cli.reviewing import choice_of
 from node.drafts import Draft, Proposal
-from node.outbox import Queued
 from node.report import Sight
 from port2port.errors import ConfigurationError
 from port2port.geo import Position
@@ -31,23 +31,22 @@ def run(args: argparse.Namespace) -> int:
         sight = Sight(text=args.text, at=moment(args.at, now), place=args.place or "", position=position(args.position))
         validator = StixValidator(TemplateCache())
         maker = report.Desk(defaults=desk.defaults(), now=now, new_id=uuid.uuid4, validate=validator.validate)
-        proposal = _MAKERS[args.what](args, maker, sight)
-        act = desk.act(desk.officers(args), desk.roster()) if args.publish else None
-        author = desk.author() if args.publish else None
+        # Who saw it himself proposes its marking too: there is nothing that he could widen.
+        proposal = review.chosen(_MAKERS[args.what](args, maker, sight), choice_of(args))
+        why = report.why_of(sight) | ({"author": args.officer} if args.officer else {})
 
-        def action(connection: Connection) -> tuple[Draft, list[Queued]]:
-            draft = drafts.add(connection, report.SOURCE, proposal, report.why_of(sight), now=now)
-            if act is None or author is None:
-                return draft, []
-            return review.publish_draft(connection, author, draft.id, choice_of(args), act)
+        def add(connection: Connection) -> Draft:
+            return drafts.add(connection, report.SOURCE, proposal, why, now=now)
 
-        draft, queued = desk.write(action)
-        value = {"id": draft.id, "statements": [{"id": item.statement_id} for item in queued]}
-        lines = [f"published as {item.statement_id}" for item in queued] or [
+        if args.publish:
+            acting.publish_report(args, desk, add)
+            return 0
+        draft = desk.write(add)
+        lines = [
             *review.describe(draft),
             f"nothing is sent yet; publish it with: port2port-node review publish {draft.id}",
         ]
-        show(args, value, lines)
+        show(args, {"id": draft.id, "statements": []}, lines)
     return 0
 
 

@@ -10,9 +10,9 @@ from hashlib import sha256
 from sqlalchemy.engine import Connection
 
 from node import drafts, review, rules, suppressions
+from node.cli import acting
 from node.cli.desk import Desk, show
 from node.drafts import Draft
-from node.outbox import Queued
 from node.review import Choice
 from port2port.canonical import Json
 from port2port.clock import to_text
@@ -22,7 +22,16 @@ from port2port.tlp import parse as tlp_of
 
 def run(args: argparse.Namespace) -> int:
     """One of the sub-commands of ``review``."""
-    actions = {"list": _list, "show": _show, "publish": _publish, "reject": _reject}
+    actions = {
+        "list": _list,
+        "show": _show,
+        "publish": _publish,
+        "reject": _reject,
+        "waiting": acting.waiting,
+        "approve": acting.approve,
+        "withdraw": acting.withdraw,
+        "override": acting.override,
+    }
     with Desk.open(args.config) as desk:
         actions[args.action](args, desk)
     return 0
@@ -31,10 +40,7 @@ def run(args: argparse.Namespace) -> int:
 def run_retract(args: argparse.Namespace) -> int:
     """Take back what was published."""
     with Desk.open(args.config) as desk:
-        act = desk.act(desk.officers(args), desk.roster())
-        author = desk.author()
-        queued = desk.write(lambda connection: review.retract(connection, author, args.id, args.reason, act))
-        show(args, _statements(queued), [f"retracted: {item.statement_id} goes to the same readers" for item in queued])
+        acting.retract(args, desk)
     return 0
 
 
@@ -148,27 +154,11 @@ def _show(args: argparse.Namespace, desk: Desk) -> None:
 
 
 def _publish(args: argparse.Namespace, desk: Desk) -> None:
-    roster = desk.roster()
-    act, author, choice = desk.act(desk.officers(args), roster), desk.author(), choice_of(args)
-
-    def action(connection: Connection) -> list[Queued]:
-        return review.publish_draft(connection, author, args.id, choice, act)[1]
-
-    queued = desk.write(action)
-    lines = [f"published as {item.statement_id}" for item in queued]
-    show(args, _statements(queued), [*lines, "it leaves as soon as the hub is reached; who got it: explain ID"])
+    acting.publish(args, desk, choice_of(args))
 
 
 def _reject(args: argparse.Namespace, desk: Desk) -> None:
-    act = desk.act(desk.officers(args), desk.roster())
-    draft = desk.write(lambda connection: review.reject_draft(connection, desk.member, args.id, args.reason, act))
-    show(args, {"id": draft.id, "state": drafts.REJECTED}, [f"{draft.id} rejected; nothing was sent"])
-
-
-def _statements(queued: list[Queued]) -> dict[str, object]:
-    return {
-        "statements": [{"id": item.statement_id, "digest": item.digest.hex(), "state": item.state} for item in queued]
-    }
+    acting.reject(args, desk)
 
 
 def _suppress(args: argparse.Namespace, desk: Desk) -> None:

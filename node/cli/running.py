@@ -8,9 +8,10 @@ import logging
 import random
 import signal
 from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
 
-from node import app, identity, indicators, sightings, suppressions
+from node import acts, app, identity, indicators, sightings, suppressions
 from node.app import Node, Plugin, Service
 from node.cli.desk import defaults_of, passphrase, rules_of
 from node.data import starter_places
@@ -98,7 +99,7 @@ def plugin_of(settings: NodeSettings) -> Plugin:
     places = places_of(settings)
 
     def services(node: Node) -> Sequence[Service]:
-        return (pipeline_of(node, rules, places).run,)
+        return (pipeline_of(node, rules, places).run, partial(acts.watch, node.store, node.clock))
 
     return Plugin(handlers=(indicators.handle, sightings.handle_incoming(settings.member)), services=services)
 

@@ -11,12 +11,13 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from node import drafts, indicators, outbox, review, sightings, tables
+from node import drafts, indicators, outbox, sightings, store, tables
+from node.acts import at_once
 from node.drafts import Defaults, Draft
 from node.findings import Discriminator, Evidence, Finding, FindingKind, Measure, Severity, finding_id
 from node.inbox import Batch
 from node.observations import SourceClass
-from node.outbox import Queued
+from node.outbox import Outbox, Queued, SequenceFile
 from node.publish import Act, Author, Officer
 from node.review import Choice
 from port2port import sharing
@@ -129,6 +130,10 @@ class Desk:
             member=self.member,
             outbox=self.node.outbox,
             validate=self.fed.validate,
+            desk=tuple(
+                Outbox(key, SequenceFile(self.node.home / f"desk-{number}.key.seq", key.key_id))
+                for number, key in enumerate(self.fed.ports[self.member].desk)
+            ),
         )
 
     @property
@@ -147,6 +152,10 @@ class Desk:
         given = officers or (self.officer(),)
         decided = decided_by or f"officer:{given[0].pseudonym}"
         return Act(roster=self.roster, decided_by=decided, now=self.fed.clock.now(), officers=given)
+
+    def both(self) -> Act:
+        """An act of both officers."""
+        return self.act(self.officer(), self.officer(2))
 
     def take(self, finding: Finding, **changes: Any) -> drafts.Taken:
         """What a finding becomes."""
@@ -220,7 +229,7 @@ class Harbour:
     """
 
     home: Path
-    fed: Federation = field(default_factory=lambda: Federation(members=(A, B, C)))
+    fed: Federation = field(default_factory=lambda: Federation(members=(A, B, C), desk_keys=3))
     feed: FakeFeed = field(init=False)
     desks: _Desks = field(init=False)
 
@@ -233,6 +242,8 @@ class Harbour:
         """The desk of one member, caught up."""
         handlers = (indicators.handle, sightings.handle_incoming(member))
         desk = Desk(make_node(self.fed, member, self.home / member, handlers=handlers), self.feed)
+        for key in self.fed.ports[member].desk:
+            desk.node.store.write_now(lambda c, k=key: store.remember_own_key(c, k.key_id, "machine", at_ms=0))
         desk.pull()
         return desk
 

@@ -49,6 +49,7 @@ class FakePort:
     officer: Ed25519Key
     second_officer: Ed25519Key
     witness: Ed25519Key
+    desk: tuple[Ed25519Key, ...] = ()
     pseudonym: str = "o1"
     second_pseudonym: str = "o2"
 
@@ -60,6 +61,7 @@ class Federation:
     members: Sequence[str] = ("beanr", "north-sea-port", "belgg")
     witnesses: Sequence[str] = ()
     coordinators: int = 1
+    desk_keys: int = 0
     name: str = "p2p.test"
     seed: str = "p2p"
     ca_root: str = CA_ROOT
@@ -107,7 +109,8 @@ class Federation:
     def make_port(self, member: str) -> FakePort:
         """The keys of a member, whether it is in the roster or not."""
         made = {role: self.key(f"{member}/{role}") for role in ("machine", "officer", "second_officer", "witness")}
-        return FakePort(id=member, **made)
+        desk = tuple(self.key(f"{member}/desk-{number}") for number in range(self.desk_keys))
+        return FakePort(id=member, desk=desk, **made)
 
     def identity(self, member: str) -> str:
         """The STIX identity id of a member."""
@@ -136,6 +139,7 @@ class Federation:
             (port.machine.record("machine"), None),
             (port.officer.record("officer"), port.pseudonym),
             (port.second_officer.record("officer"), port.second_pseudonym),
+            *((key.record("machine"), None) for key in port.desk),
         )
         added = [
             {"op": "add-key", "member": port.id, "key": key.to_json(), "pseudonym": who, "not_after_ms": after}

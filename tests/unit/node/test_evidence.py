@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from node import evidence, review
+from node import evidence
+from node.acts import at_once
 from node.evidence import NoEvidenceError
 from node.outbox import Queued
 from port2port import bundle
@@ -127,6 +128,6 @@ def test_releasing_is_part_of_the_custody_and_happens_once(desk: Desk, queued: Q
 
 def test_nothing_is_frozen_for_a_rejected_draft(desk: Desk) -> None:
     draft = desk.draft()
-    desk.node.store.write_now(lambda c: review.reject_draft(c, B, draft.id, "no", desk.act()))
+    desk.node.store.write_now(lambda c: at_once.reject_draft(c, desk.author, draft.id, "no", desk.both()))
     with pytest.raises(NoEvidenceError):
         collected(desk, f"urn:uuid:{'0' * 8}-0000-4000-8000-{'0' * 12}")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,9 +10,11 @@ import orjson
 import pytest
 
 from node import drafts, outbox, review, store
+from node.acts import at_once
 from node.review import Choice, DecisionError, NothingToRetractError, ReasonError
 from node.store import AuditLine
 from port2port import canonical
+from port2port import statement as stm
 from port2port.keys import SignatureError
 from port2port.stix.discriminators import of_indicator
 from port2port.tlp import Tlp
@@ -31,8 +33,14 @@ def trail(desk: Desk) -> list[AuditLine]:
     return desk.node.store.read_now(store.audit_lines)
 
 
+def decided(facts: Mapping[str, canonical.Json]) -> str:
+    """How a statement must name the decision of a line of the trail."""
+    document = {name: value for name, value in facts.items() if name not in {"officer", "statement"}}
+    return review.decision_context(canonical.dumps(document))
+
+
 def reject(desk: Desk, draft_id: str, reason: str = "our own tug") -> None:
-    desk.node.store.write_now(lambda c: review.reject_draft(c, B, draft_id, reason, desk.act()))
+    desk.node.store.write_now(lambda c: at_once.reject_draft(c, desk.author, draft_id, reason, desk.both()))
 
 
 def test_a_decision_is_written_down_under_the_officers_key(desk: Desk) -> None:
@@ -40,7 +48,9 @@ def test_a_decision_is_written_down_under_the_officers_key(desk: Desk) -> None:
     (line,) = trail(desk)
     assert (line.officer, line.action, line.subject) == ("o1", "publish", "D1")
     facts = canonical.loads_object(line.facts, limit=10_000)
-    assert (facts["statements"], facts["tlp"], facts["groups"]) == ([queued.statement_id], "amber", ["seaports"])
+    assert (facts["readers"], facts["tlp"], facts["groups"]) == ([A], "amber", ["seaports"])
+    said = statement_of(queued.envelope)
+    assert (stm.encode(said).decode(), said.context) == (facts["statement"], decided(facts))
     review.verify_line(line, desk.roster)
 
 
@@ -66,7 +76,7 @@ def test_a_changed_line_of_the_trail_is_found_out(
     desk: Desk, change: dict[str, object], error: type[Exception]
 ) -> None:
     reject(desk, desk.draft().id)
-    (line,) = trail(desk)
+    (line,) = [one for one in trail(desk) if one.officer == "o1"]
     with pytest.raises(error):
         review.verify_line(replace(line, **change), desk.roster)  # type: ignore[arg-type]  # columns by name
 
@@ -150,7 +160,7 @@ def test_a_retraction_by_object_takes_back_that_object_alone(desk: Desk) -> None
         desk.publish(draft, amber())
     desk.send()
     stix_id = stix_id_of(first.proposal.objects[0])
-    (queued,) = desk.node.store.write_now(lambda c: review.retract(c, desk.author, stix_id, "mistake", desk.act()))
+    (queued,) = desk.node.store.write_now(lambda c: at_once.retract(c, desk.author, stix_id, "mistake", desk.act()))
     said = statement_of(queued.envelope)
     assert (said.kind, said.refs(), said.tlp, said.body["reason"]) == ("retract", ((B, stix_id),), Tlp.AMBER, "mistake")
     assert trail(desk)[0].action == "retract"
@@ -160,10 +170,10 @@ def test_what_was_taken_back_is_not_taken_back_again(desk: Desk) -> None:
     draft = desk.draft()
     desk.publish(draft, amber())
     stix_id = stix_id_of(draft.proposal.objects[0])
-    desk.node.store.write_now(lambda c: review.retract(c, desk.author, draft.id, "mistake", desk.act()))
+    desk.node.store.write_now(lambda c: at_once.retract(c, desk.author, draft.id, "mistake", desk.act()))
     for ident in (draft.id, stix_id):
         with pytest.raises(NothingToRetractError, match="taken back already"):
-            desk.node.store.write_now(lambda c, i=ident: review.retract(c, desk.author, i, "again", desk.act()))
+            desk.node.store.write_now(lambda c, i=ident: at_once.retract(c, desk.author, i, "again", desk.act()))
     assert [statement_of(raw).kind for raw in desk.send()] == ["publish", "retract"]
 
 
@@ -172,9 +182,9 @@ def test_what_the_hub_refused_is_not_taken_back(desk: Desk) -> None:
     (queued,) = desk.publish(draft, amber())
     desk.node.store.write_now(lambda c: outbox.refused(c, queued.digest, code="POLICY", text="no"))
     with pytest.raises(NothingToRetractError):
-        desk.node.store.write_now(lambda c: review.retract(c, desk.author, draft.id, "mistake", desk.act()))
+        desk.node.store.write_now(lambda c: at_once.retract(c, desk.author, draft.id, "mistake", desk.act()))
 
 
 def test_what_we_never_said_cannot_be_taken_back(desk: Desk) -> None:
     with pytest.raises(NothingToRetractError):
-        desk.node.store.write_now(lambda c: review.retract(c, desk.author, "D1", "mistake", desk.act()))
+        desk.node.store.write_now(lambda c: at_once.retract(c, desk.author, "D1", "mistake", desk.act()))

@@ -12,7 +12,8 @@ from typing import Any
 import orjson
 import pytest
 
-from node import drafts, review, sightings, store
+from node import drafts, sightings, store
+from node.acts import at_once
 from node.indicators import Indicator
 from node.publish import WiderError
 from node.review import Choice
@@ -239,7 +240,7 @@ def test_a_stay_that_waits_for_two_officers_is_one_draft_brought_up_to_date(harb
     other = target(harbour, personal_data=True, purpose="isps", two_officers=True)
     tell(desk, sighted(other))
     assert len(desk.node.store.read_now(drafts.listed)) == 2
-    desk.node.store.write_now(lambda c: review.reject_draft(c, A, draft.id, "not ours to say", desk.act()))
+    desk.node.store.write_now(lambda c: at_once.reject_draft(c, desk.author, draft.id, "not ours to say", desk.both()))
     tell(desk, sighted(one))
     assert len(desk.node.store.read_now(drafts.listed)) == 1
 
