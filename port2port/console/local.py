@@ -73,7 +73,7 @@ class Passwords:
         self._thread.shutdown()
 
     def _verify(self, stored: str, password: str) -> bool:
-        if not stored and not self._nobody:
+        if not self._nobody:
             self._nobody = self._hasher.hash(secrets.token_urlsafe(16))
         try:
             return self._hasher.verify(stored or self._nobody, password) and bool(stored)

@@ -153,6 +153,11 @@ def end(connection: Connection, account: str, name: str) -> None:
         raise NotFoundError("there is no such session")
 
 
+def forget(connection: Connection, name: str) -> None:
+    """End a session by its name, whether or not it is still there."""
+    connection.execute(sa.delete(_SESSION).where(_SESSION.c.name == name))
+
+
 def end_all(connection: Connection, account: str, *, but: str = "") -> list[str]:
     """End every session of an account except the one named ``but``; the answer names those that ended."""
     chosen = sa.and_(_SESSION.c.account == account, _SESSION.c.name != but)
