@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from sqlalchemy.sql.compiler import SQLCompiler
 
 CHANNEL: Final = "p2p_log"
+_LISTEN_AGAIN_S: Final = 1.0
 logger = logging.getLogger(__name__)
 _MIGRATIONS: Final = Path(__file__).parent / "migrations"
 _UPGRADE_LOCK: Final = 0x70327000  # of PostgreSQL's advisory locks: two replicas may start at once
@@ -180,7 +181,9 @@ class Announcements:
     """Other processes' appends on PostgreSQL (LISTEN), as calls of ``wake`` on the event loop; nothing on SQLite.
 
     Only a doorbell: what is there is read from the tables, and looking now and then finds what was never announced.
-    LISTEN needs a session of its own, so not through a pooler in transaction mode.
+    A connection that is lost, to a restart, a failover or an administrator, is made anew, and the bell rings once,
+    for what may have been announced meanwhile. LISTEN needs a session of its own, so not through a pooler in
+    transaction mode.
     """
 
     def __init__(self, store: Store, wake: Callable[[], None]) -> None:
@@ -189,22 +192,49 @@ class Announcements:
         self._connection: Any = None  # psycopg.Connection, an optional package that is not imported here
         self._proxy: PoolProxiedConnection | None = None
         self._socket = -1
+        self._lost = asyncio.Event()
+        self._keeper: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Self:
         if self._store.is_postgres:
-            try:
-                self._connection = await asyncio.to_thread(self._listen)
-            except (DBAPIError, self._store.engine.dialect.loaded_dbapi.Error):
+            if not await self._connect():
                 logger.warning("not listening for announcements, looking every second instead")
-                return self
-            self._socket = self._connection.fileno()
-            asyncio.get_running_loop().add_reader(self._socket, self._heard)
+                self._lost.set()
+            self._keeper = asyncio.create_task(self._keep())
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        if self._keeper is not None:
+            self._keeper.cancel()
+            await asyncio.wait({self._keeper})
         self._stop()
+
+    async def _keep(self) -> None:
+        while True:
+            await self._lost.wait()
+            await asyncio.sleep(_LISTEN_AGAIN_S)
+            if await self._connect():
+                self._lost.clear()
+                logger.info("listening for announcements again")
+                self._wake()
+
+    async def _connect(self) -> bool:
+        """Whether there is a connection that listens. Cancelled, it waits for the thread, so that none is left open."""
+        listening = asyncio.ensure_future(asyncio.to_thread(self._listen))
+        try:
+            self._connection = await asyncio.shield(listening)
+        except asyncio.CancelledError:
+            await asyncio.wait({listening})
+            if listening.exception() is None:
+                listening.result().close()
+            raise
+        except (DBAPIError, self._store.engine.dialect.loaded_dbapi.Error):
+            return False
+        self._socket = self._connection.fileno()
+        asyncio.get_running_loop().add_reader(self._socket, self._heard)
+        return True
 
     def _listen(self) -> Any:
         """A connection of our own, out of the pool for good: SQLAlchemy closes it once the proxy is forgotten."""
@@ -221,8 +251,9 @@ class Announcements:
             for _ in self._connection.notifies(timeout=0):
                 pass
         except self._store.engine.dialect.loaded_dbapi.Error:
-            logger.warning("lost the connection for announcements, looking every second instead")
+            logger.warning("lost the connection for announcements, looking every second until there is another")
             self._stop()
+            self._lost.set()
         self._wake()
 
     def _stop(self) -> None:

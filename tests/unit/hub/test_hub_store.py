@@ -58,23 +58,42 @@ def test_opening_again_keeps_what_is_there(url: str) -> None:
     assert (head.next, head.root, head.roster_version) == (0, EMPTY_ROOT, 0)
 
 
+def terminate_listeners(connection: sa.Connection) -> int:
+    """End every session of this database that listens; how many there were."""
+    query = sa.text(
+        "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity "
+        "WHERE query LIKE 'LISTEN%' AND datname = current_database()"
+    )
+    return int(connection.execute(query).scalar_one())
+
+
 @pytest.mark.slow
-def test_an_append_of_another_process_rings_on_postgresql_and_a_lost_connection_is_survived(postgres_url: str) -> None:
+def test_an_append_of_another_process_rings_on_postgresql_also_after_the_connection_was_lost(
+    postgres_url: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO", "hub.store")
+
     async def go() -> None:
         fed, rung = Federation(), asyncio.Event()
         here, there = open_store(postgres_url), open_store(postgres_url)
         log = Log(there, origin=fed.origin, key=fed.log_key, clock=fed.clock)
         async with Announcements(here, rung.set):
+            for times in (1, 2):
+                rung.clear()
+                await asyncio.to_thread(append, log, notes(fed, 2))
+                await asyncio.wait_for(rung.wait(), 10)
+                assert await there.database.write(terminate_listeners) == 1
+                while caplog.text.count("listening for announcements again") < times:
+                    await asyncio.sleep(0.02)
+                assert rung.is_set(), "what was announced meanwhile is looked for"
+            rung.clear()
             await asyncio.to_thread(append, log, notes(fed, 2))
             await asyncio.wait_for(rung.wait(), 10)
-            rung.clear()
-            others = sa.text("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE 'LISTEN%'")
-            await asyncio.to_thread(there.database.write_now, lambda connection: connection.execute(others))
-            await asyncio.wait_for(rung.wait(), 10)
+            assert await there.database.write(terminate_listeners) == 1
         here.close()
         there.close()
 
-    asyncio.run(go())
+    asyncio.run(asyncio.wait_for(go(), 60))
 
 
 def test_hub_and_node_share_no_metadata() -> None:
