@@ -15,9 +15,11 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from node import tables
+from port2port.roster import Roster
 
 _ALARM: Final = tables.Alarm.__table__  # type: ignore[attr-defined]  # SQLModel adds it
 _TEXT_MAX: Final = 500
+MINIMUM_VERSION: Final = "minimum version"  # the subject of UPGRADE_NEEDED where the roster asks for more
 
 
 class Level(Enum):
@@ -39,7 +41,7 @@ class Code(Enum):
     SPLIT_VIEW = "SPLIT_VIEW"
     ROLLBACK = "ROLLBACK"
     LOG_ROOT = "LOG_ROOT"
-    UPGRADE = "UPGRADE"
+    UPGRADE_NEEDED = "UPGRADE_NEEDED"
     FOREIGN_SELF = "FOREIGN_SELF"
     CONTROL_REFUSED = "CONTROL_REFUSED"
     EQUIVOCATION = "EQUIVOCATION"
@@ -126,6 +128,19 @@ def clear_alarm(connection: Connection, code: Code, subject: str, at_ms: int) ->
         .values(cleared_ms=at_ms)
     )
     return cleared.rowcount > 0
+
+
+def compare_version(connection: Connection, roster: Roster, version: str, at_ms: int) -> None:
+    """Raise or clear what the roster says of software of this version.
+
+    Whoever folded this roster understands its control entries: an alarm over one that was not understood ends here.
+    """
+    clear_alarm(connection, Code.UPGRADE_NEEDED, "", at_ms)
+    if roster.admits(version):
+        clear_alarm(connection, Code.UPGRADE_NEEDED, MINIMUM_VERSION, at_ms)
+        return
+    text = f"this software is {version}, the federation asks for {roster.minimum_version} or newer: upgrade this node"
+    raise_alarm(connection, Alarm(code=Code.UPGRADE_NEEDED, subject=MINIMUM_VERSION, text=text), at_ms)
 
 
 def acknowledge(connection: Connection, alarm_id: int, officer: str) -> bool:

@@ -12,6 +12,7 @@ import random
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
+from importlib.metadata import version
 from typing import Final
 
 from sqlalchemy.engine import Connection
@@ -95,7 +96,14 @@ def _build(settings: NodeSettings, clock: Clock, plugin: Plugin, opened: NodeSto
     if machine.key_id == witness_key.key_id:
         raise ConfigurationError("machine and witness key are the same: one key has one role")
     at_ms = to_ms(clock.now())
-    opened.write_now(lambda connection: _note_keys(connection, settings, machine, at_ms))
+    software = version("port2port")
+
+    def note(connection: Connection) -> None:
+        _note_keys(connection, settings, machine, at_ms)
+        if state.roster is not None:
+            alarms.compare_version(connection, state.roster, software, at_ms)
+
+    opened.write_now(note)
     validator, metrics = StixValidator(TemplateCache()), Metrics("port2port_node")
     time, watch = TrustedTime(clock, floor_ms=state.last_received_ms), WitnessWatch(clock, size=state.size)
     inbox = Inbox(
@@ -104,6 +112,7 @@ def _build(settings: NodeSettings, clock: Clock, plugin: Plugin, opened: NodeSto
         validate=validator.validate,
         clock=clock,
         evidence_dir=settings.evidence_dir,
+        version=software,
         handlers=plugin.handlers,
     )
     uplink = Uplink(

@@ -196,10 +196,11 @@ def name_of(who: str, roster: Roster) -> str:
 def _told(connection: Connection, one: Own, roster: Roster) -> Told:
     said = one.statement
     marking = "" if said.tlp is None else f", {said.tlp.label}"
-    seen = [item for ref in said.objects for item in sightings.seen_of(connection, ref.id)]
+    real = said.realm == sharing.REAL
+    seen = [item for ref in (said.objects if real else ()) for item in sightings.seen_of(connection, ref.id)]
     return Told(
         statement_id=said.id,
-        headline=f"{said.kind} {said.id}{marking}, issued {_at(said.issued)}",
+        headline=f"{said.kind} {said.id}{marking}, {'' if real else said.realm + ', '}issued {_at(said.issued)}",
         state=_state_text(one),
         fates=() if one.index is None else _fates(connection, one.index, said, roster),
         seen=tuple((item, sightings.describe(item, roster)) for item in seen),

@@ -1,6 +1,7 @@
 """Indicators in force: what other ports, and our own officers, have said to look for.
 
-Keyed by (issuer, STIX id). Order is log order: every change carries the log index of the entry that made it, and a
+Keyed by (realm, issuer, STIX id): what is said in an exercise acts on that exercise's objects alone.
+Order is log order: every change carries the log index of the entry that made it, and a
 reader that remembers the last index it saw finds all that changed since. The newest ``modified`` wins, ``revoked`` is
 terminal and comes even before the object itself, a coordinator's suspension survives later versions. Exercise objects
 are kept and never watched. The handler runs in the transaction that stores the entry: a retraction that is in the
@@ -35,9 +36,11 @@ from port2port.tlp import parse as tlp_of
 from port2port.verify import VerifiedEntry
 
 _TABLE: Final = tables.IndicatorRow.__table__  # type: ignore[attr-defined]  # SQLModel adds it
+_ENTRY: Final = tables.Entry.__table__  # type: ignore[attr-defined]  # as above
+_OBJECT: Final = tables.EntryObject.__table__  # type: ignore[attr-defined]  # as above
 CARRIERS: Final = frozenset({"publish", "report", "import", "reshare"})
 REAL: Final = "real"
-Key: TypeAlias = tuple[str, str]
+Key: TypeAlias = tuple[str, str, str]  # (realm, issuer, STIX id)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,11 +76,11 @@ class Indicator:
 
     @property
     def key(self) -> Key:
-        return self.issuer, self.stix_id
+        return self.realm, self.issuer, self.stix_id
 
     @property
     def may_match(self) -> bool:
-        """Whether the watch may run it at all; validity in time is the watch's own question."""
+        """Whether the watch may run it at all, over what is really seen; validity in time is the watch's question."""
         return bool(self.stix) and not (self.revoked or self.suspended) and self.realm == REAL
 
     @property
@@ -109,12 +112,17 @@ def handle(connection: Connection, entry: VerifiedEntry, roster: Roster) -> None
         _retract(connection, entry)
     elif said.kind == "suspend" and said.issuer == FEDERATION_ISSUER:
         reason = said.body.get("reason")
-        for key in said.refs():
+        for key in keys_in(said):
             _touch(connection, key, entry.index, suspended=True, reason=str(reason or "suspended by a coordinator"))
     elif said.kind == "reaffirm":
         _reaffirm(connection, said, entry.index)
     elif said.is_control:
         _dispute(connection, entry.index, roster)
+
+
+def keys_in(said: Statement) -> tuple[Key, ...]:
+    """The objects that a statement refers to: those of its own realm."""
+    return tuple((said.realm, issuer, stix_id) for issuer, stix_id in said.refs())
 
 
 def get(connection: Connection, key: Key) -> Indicator | None:
@@ -124,7 +132,7 @@ def get(connection: Connection, key: Key) -> Indicator | None:
 
 
 def by_stix_id(connection: Connection, stix_id: str) -> list[Indicator]:
-    """The indicators of one STIX id; several issuers may use the same."""
+    """The indicators of one STIX id, in whatever realm; several issuers may use the same."""
     return [_of_row(row) for row in connection.execute(sa.select(_TABLE).where(_TABLE.c.stix_id == stix_id))]
 
 
@@ -142,15 +150,32 @@ def note_state(connection: Connection, key: Key, state: str, *, index: int) -> N
     connection.execute(sa.update(_TABLE).where(*_is(key), _TABLE.c.index == index).values(state=state))
 
 
-def named_by(connection: Connection, said: Statement) -> list[tuple[int, bytes]]:
-    """(log index, digest) of the entries that brought the indicators that a statement of their issuer names."""
-    found = []
-    for key in said.refs() if "refs" in said.body else ():
-        row = connection.execute(sa.select(_TABLE.c.body).where(*_is(key))).one_or_none()
-        body = {} if row is None or key[0] != said.issuer else orjson.loads(row.body)
-        if "digest" in body:
-            found.append((body["entry_index"], bytes.fromhex(body["digest"])))
-    return list(dict.fromkeys(found))
+def ended_by(connection: Connection, said: Statement) -> list[tuple[int, bytes]]:
+    """(log index, digest) of the entries of which, after this retraction, nothing matches any more.
+
+    An entry counts once all its indicators are revoked: of one whose other indicators go on nobody may say so.
+    """
+    named = [stix_id for _, issuer, stix_id in keys_in(said) if issuer == said.issuer]
+    brought, other = _OBJECT.alias("brought"), _OBJECT.alias("other")
+    goes_on = (
+        sa.exists()
+        .where(other.c.index == brought.c.index, other.c.stix_id.like("indicator--%"))
+        .where(
+            ~sa.exists().where(
+                *(_TABLE.c[name] == other.c[name] for name in ("realm", "issuer", "stix_id")), _TABLE.c.revoked
+            )
+        )
+    )
+    query = (
+        sa.select(_ENTRY.c.index, _ENTRY.c.digest)
+        .join(brought, brought.c.index == _ENTRY.c.index)
+        .where(brought.c.stix_id.in_(named), brought.c.stix_id.like("indicator--%"))
+        .where(brought.c.issuer == said.issuer, brought.c.realm == said.realm)
+        .where(_ENTRY.c.kind.in_(CARRIERS), ~goes_on)
+        .distinct()
+        .order_by(_ENTRY.c.index)
+    )
+    return [(index, digest) for index, digest in connection.execute(query)] if named else []
 
 
 def note_past(connection: Connection, key: Key, past: Mapping[str, Json]) -> None:
@@ -161,12 +186,13 @@ def note_past(connection: Connection, key: Key, past: Mapping[str, Json]) -> Non
         connection.execute(sa.update(_TABLE).where(*_is(key)).values(body=orjson.dumps(body)))
 
 
-def _is(key: Key) -> tuple[sa.ColumnElement[bool], sa.ColumnElement[bool]]:
-    return _TABLE.c.issuer == key[0], _TABLE.c.stix_id == key[1]
+def _is(key: Key) -> tuple[sa.ColumnElement[bool], ...]:
+    return _TABLE.c.realm == key[0], _TABLE.c.issuer == key[1], _TABLE.c.stix_id == key[2]
 
 
 def _take(connection: Connection, entry: VerifiedEntry, found: ValidObject, raw: SaltedObject) -> None:
-    said, key = entry.statement, (entry.statement.issuer, found.id)
+    said = entry.statement
+    key = (said.realm, said.issuer, found.id)
     known = connection.execute(sa.select(_TABLE).where(*_is(key))).one_or_none()
     modified_ms = 0 if found.modified is None else to_ms(found.modified)
     if known is not None and (known.revoked or modified_ms <= known.modified_ms):
@@ -174,7 +200,6 @@ def _take(connection: Connection, entry: VerifiedEntry, found: ValidObject, raw:
     values = {
         **_validity(found),
         "index": entry.index,
-        "realm": said.realm,
         "modified_ms": modified_ms,
         "handling": said.handling or "",
         "tlp": (said.tlp or UNMARKED).value,
@@ -186,9 +211,13 @@ def _take(connection: Connection, entry: VerifiedEntry, found: ValidObject, raw:
         "body": orjson.dumps(_body(entry, raw.body)),
     }
     if known is None:
-        connection.execute(sa.insert(_TABLE).values(issuer=key[0], stix_id=key[1], suspended=False, **values))
+        connection.execute(sa.insert(_TABLE).values(_named(key) | {"suspended": False} | values))
     else:
         connection.execute(sa.update(_TABLE).where(*_is(key)).values(values))
+
+
+def _named(key: Key) -> dict[str, Any]:
+    return {"realm": key[0], "issuer": key[1], "stix_id": key[2]}
 
 
 def _validity(found: ValidObject) -> dict[str, int | None]:
@@ -216,11 +245,11 @@ def _body(entry: VerifiedEntry, raw: bytes) -> dict[str, Any]:
 
 def _retract(connection: Connection, entry: VerifiedEntry) -> None:
     said = entry.statement
-    named = [key for key in said.refs() if key[0] == said.issuer]
-    named += [(said.issuer, found.id) for found in entry.objects if found.revoked]
+    named = [key for key in keys_in(said) if key[1] == said.issuer]
+    named += [(said.realm, said.issuer, found.id) for found in entry.objects if found.revoked]
     reason = str(said.body.get("reason") or "retracted by its author")
     for key in dict.fromkeys(named):
-        if key[1].startswith("indicator--"):
+        if key[2].startswith("indicator--"):
             _touch(connection, key, entry.index, revoked=True, reason=reason)
 
 
@@ -228,14 +257,13 @@ def _touch(connection: Connection, key: Key, index: int, **values: Any) -> None:
     """Change a row, or leave a mark for an object that may come later."""
     changed = connection.execute(sa.update(_TABLE).where(*_is(key)).values(index=index, **values))
     if not changed.rowcount:
-        blank = {"realm": REAL, "modified_ms": 0, "body": b"{}", "revoked": False, "suspended": False}
+        blank = {"modified_ms": 0, "body": b"{}", "revoked": False, "suspended": False}
         bare = {"disputed": False, "machine_only": False, "handling": "", "tlp": UNMARKED.value, "state": ""}
-        row = {"issuer": key[0], "stix_id": key[1], "index": index, **blank, **bare, **values}
-        connection.execute(sa.insert(_TABLE).values(row))
+        connection.execute(sa.insert(_TABLE).values(_named(key) | {"index": index} | blank | bare | values))
 
 
 def _dispute(connection: Connection, index: int, roster: Roster) -> None:
-    """A key was declared stolen as of before: what it signed since is flagged, and stays."""
+    """A key was declared stolen as of before: what it signed since, in whatever realm, is flagged, and stays."""
     since = {key_id for key_id, key in roster.keys.items() if key.invalid_since_ms is not None}
     if not since:
         return
@@ -245,17 +273,18 @@ def _dispute(connection: Connection, index: int, roster: Roster) -> None:
         if body.get("reaffirmed") or not since.intersection(voice.key_id for voice in voices):
             continue
         if verify.is_disputed(body["received_ms"], voices, roster):
-            _touch(connection, (row.issuer, row.stix_id), index, disputed=True)
+            _touch(connection, (row.realm, row.issuer, row.stix_id), index, disputed=True)
 
 
 def _reaffirm(connection: Connection, said: Statement, index: int) -> None:
     digests = said.body.get("digests")
     named = {item for item in digests if isinstance(item, str)} if isinstance(digests, list) else set()
-    for row in connection.execute(sa.select(_TABLE).where(_TABLE.c.issuer == said.issuer)).all():
+    own = sa.select(_TABLE).where(_TABLE.c.realm == said.realm, _TABLE.c.issuer == said.issuer)
+    for row in connection.execute(own).all():
         body = orjson.loads(row.body)
         if body.get("digest") in named:
             cleared = orjson.dumps({**body, "reaffirmed": True})
-            _touch(connection, (row.issuer, row.stix_id), index, disputed=False, body=cleared)
+            _touch(connection, (row.realm, row.issuer, row.stix_id), index, disputed=False, body=cleared)
 
 
 def _of_row(row: Row[Any]) -> Indicator:

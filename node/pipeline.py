@@ -244,6 +244,7 @@ class Pipeline:
             issuer=one.issuer,
             stix_id=one.stix_id,
             entry_index=one.index,
+            realm=one.realm,
             pattern=compile_pattern(str(data["pattern"]), self._templates),
             handling=Handling(one.handling or Handling.CALL_FIRST),
             valid_from=one.valid_from or one.modified,

@@ -12,6 +12,7 @@ import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import partial
 from typing import Final
 
 from sqlalchemy.engine import Connection
@@ -138,6 +139,7 @@ def compose(
         for part in split(proposal, author.validate)
     ]
     for one in made:
+        sharing.require_one_realm(one.statement, partial(store.realm_of, connection))
         rehearse(one, author, act.roster, act.now, voices)
         _require_no_wider(connection, one.statement, act.roster)
     return made
@@ -291,14 +293,14 @@ def rehearse(said: Composed, author: Author, roster: Roster, now: datetime, offi
 
 def _require_no_wider(connection: Connection, statement: Statement, roster: Roster) -> None:
     """What refers to another's indicator goes to nobody who may not read that. Raises WiderError."""
-    for key in statement.refs() if "refs" in statement.body else ():
+    for key in indicators.keys_in(statement):
         target = indicators.get(connection, key)
-        if key[0] == statement.issuer or target is None or not target.stix:
+        if key[1] == statement.issuer or target is None or not target.stix:
             continue
         decision = sharing.no_wider_than(sharing.audience_of(statement), target.audience, roster)
         if not decision:
             why = " ".join(reason.sentence for reason in decision.reasons)
-            raise WiderError(f"this refers to an indicator of {key[0]}: {why}", id=key[1])
+            raise WiderError(f"this refers to an indicator of {key[1]}: {why}", id=key[2])
 
 
 def _chunks(proposal: Proposal, objects: Sequence[bytes]) -> list[list[bytes]]:

@@ -208,10 +208,16 @@ def _expect_late(connection: Connection, receipt: Receipt, roster: Roster) -> bo
     return True
 
 
-def raise_overdue(connection: Connection, now_ms: int) -> list[Alarm]:
-    """Raise an alarm for every member to whom something was not delivered for fifteen minutes; those newly so."""
+def raise_overdue(connection: Connection, roster: Roster, now_ms: int) -> list[Alarm]:
+    """Raise an alarm for every member to whom something was not delivered for fifteen minutes; those newly so.
+
+    Of who is no member now nothing is expected: its alarms end, and its quarter of an hour begins again once it is
+    reinstated. Nothing else ends a right to what is logged, since an audience names versions of groups for ever.
+    """
+    _excuse(connection, roster, now_ms)
+    silent = (_DELIVERY.c[f"{state}_ms"].is_(None) for state in STATES)
     query = sa.select(_DELIVERY.c.index, _DELIVERY.c.member).where(
-        *(_DELIVERY.c[f"{state}_ms"].is_(None) for state in STATES), _DELIVERY.c.expected_ms <= now_ms - OVERDUE_MS
+        *silent, _DELIVERY.c.expected_ms <= now_ms - OVERDUE_MS
     )
     new = []
     for index, member in connection.execute(query).all():
@@ -223,6 +229,17 @@ def raise_overdue(connection: Connection, now_ms: int) -> list[Alarm]:
         if raise_alarm(connection, alarm, now_ms):
             new.append(alarm)
     return new
+
+
+def _excuse(connection: Connection, roster: Roster, now_ms: int) -> None:
+    """Wait anew for those who do not belong now, and take back what was said of them."""
+    silent = [_DELIVERY.c[f"{state}_ms"].is_(None) for state in STATES]
+    waiting = set(connection.scalars(sa.select(_DELIVERY.c.member).where(*silent).distinct()))
+    for member in sorted(waiting - roster.members()):
+        rows = (*silent, _DELIVERY.c.member == member)
+        for index in connection.scalars(sa.select(_DELIVERY.c.index).where(*rows)).all():
+            clear_alarm(connection, Code.NOT_DELIVERED, _subject(index, member), now_ms)
+        connection.execute(sa.update(_DELIVERY).where(*rows).values(expected_ms=now_ms))
 
 
 def deliveries(connection: Connection, index: int) -> list[DeliveryState]:

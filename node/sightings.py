@@ -1,7 +1,8 @@
 """From a match to a signed sighting, and from others' sightings to "seen at Antwerp-Bruges".
 
 An automatic sighting says the port and the hour, never the place or the minute. It is marked as what it refers to and
-goes to nobody who may not read that. A ship in view for an hour is one sighting, told again at most every fifteen
+goes to nobody who may not read that. What is really seen is told of real indicators alone, and what exercises say
+they saw is not shown among it. A ship in view for an hour is one sighting, told again at most every fifteen
 minutes as a later version of the same object. Nothing is sent about protected identities, by disputed indicators, or
 beyond an author's hourly share: a member must not be able to use us as its radar.
 """
@@ -20,7 +21,7 @@ from sqlalchemy.engine import Connection
 
 from node import drafts, indicators, publish, tables
 from node.drafts import Proposal
-from node.indicators import Indicator
+from node.indicators import Indicator, Key
 from node.publish import Act, Author
 from node.visits import Verdict, hour_of
 from node.watch import Decision, Match, Past, SightingWindow, Track, fold, published
@@ -91,21 +92,21 @@ class Sighter:
 
     def __init__(self, *, new_id: Callable[[], uuid.UUID] = uuid.uuid4) -> None:
         self._new_id = new_id
-        self._open: dict[tuple[str, str, str], Sighted] = {}
+        self._open: dict[tuple[Key, str], Sighted] = {}
 
     def load(self, connection: Connection) -> None:
         """Take up the windows as they were told before a restart."""
         for row in connection.execute(sa.select(_TABLE).where(_TABLE.c.state.not_in(_OTHERS))):
-            indicator = indicators.get(connection, (row.issuer, row.stix_id))
+            indicator = indicators.get(connection, (indicators.REAL, row.issuer, row.stix_id))
             if indicator is not None:
                 one = _of_row(row, indicator)
-                self._open[row.issuer, row.stix_id, one.row_subject] = one
+                self._open[indicator.key, one.row_subject] = one
 
     def note(self, match: Match, indicator: Indicator, now: datetime) -> Sighted | None:
         """Fold a match into its window; the sighting if it is to be told now."""
         subject = "=".join(map(str, match.subject)) if match.subject is not None else "pattern"
         track = None if match.track is None else match.track.value
-        key = (*indicator.key, f"{subject}|{track or ''}|live")
+        key = (indicator.key, f"{subject}|{track or ''}|live")
         known = self._open.get(key)
         window = fold(None if known is None else known.window, match.observed_at)
         if known is None or window.first_seen > known.window.last_seen:
@@ -144,7 +145,7 @@ class Sighter:
 
     def told(self, one: Sighted, now: datetime) -> None:
         """Note that it was told, once that is durable."""
-        key = (*one.indicator.key, one.row_subject)
+        key = (one.indicator.key, one.row_subject)
         known = self._open.get(key)
         if known is not None and known.sighting_id == one.sighting_id:
             self._open[key] = replace(known, window=published(known.window, now))
@@ -181,7 +182,7 @@ def tell(
                 "reason": "a sighting under an indicator with personal data",
                 "subjects": [one.subject],
             }
-            source = "/".join(("sighting", *one.indicator.key, one.row_subject))
+            source = f"sighting/{indicator.issuer}/{indicator.stix_id}/{one.row_subject}"
             drafts.renew(connection, source, proposal, why, now=now)
     _save(connection, one, state, now)
     return state

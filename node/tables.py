@@ -93,6 +93,16 @@ class EntryKey(NodeRow, table=True):
     key_id: str = Field(primary_key=True, index=True)
 
 
+class EntryObject(NodeRow, table=True):
+    """Which versioned objects an entry brought: an object stays in the realm of the first of them."""
+
+    __tablename__ = "entry_object"
+    stix_id: str = Field(primary_key=True)
+    issuer: str = Field(primary_key=True)
+    index: int = Field(sa_column=sa.Column(sa.BigInteger, primary_key=True, autoincrement=False, index=True))
+    realm: str
+
+
 class Quarantine(NodeRow, table=True):
     """An entry that the log holds and a numbered step refused: kept, counted, shown, never matched."""
 
@@ -229,13 +239,13 @@ class CoverageRow(NodeRow, table=True):
 
 
 class IndicatorRow(NodeRow, table=True):
-    """The newest version of each issuer's indicator. ``revoked`` is terminal."""
+    """The newest version of each issuer's indicator, in each realm apart. ``revoked`` is terminal."""
 
     __tablename__ = "indicator"
+    realm: str = Field(primary_key=True)
     issuer: str = Field(primary_key=True)
     stix_id: str = Field(primary_key=True)
     index: int = _big(index=True)
-    realm: str
     modified_ms: int = _big()
     valid_from_ms: int | None = _big_or_none()
     valid_until_ms: int | None = _big_or_none()
@@ -251,7 +261,7 @@ class IndicatorRow(NodeRow, table=True):
 
 
 class SightingRow(NodeRow, table=True):
-    """The open window of one indicator's sightings: one sighting, updated at most every 15 minutes."""
+    """The open window of one indicator's sightings: one sighting, updated at most every 15 minutes. Real ones only."""
 
     __tablename__ = "sighting"
     issuer: str = Field(primary_key=True)

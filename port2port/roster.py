@@ -126,6 +126,14 @@ class Roster:
         found = self.affiliates.get(name)
         return None if found is None else (found.member, found.ceiling)
 
+    def admits(self, version: str) -> bool:
+        """Whether software of this version (``1.2.3``, whatever follows) is as new as the federation asks for.
+
+        What is no version is not.
+        """
+        given = _VERSION.match(version)
+        return given is not None and _numbers(given[0]) >= _numbers(self.minimum_version)
+
     def keys_of(self, member: str, key_class: str | None = None) -> tuple[RosterKey, ...]:
         """The unrevoked keys of a member, optionally of one class."""
         return tuple(
@@ -149,6 +157,10 @@ class Roster:
         """
         active = self.witnesses()
         return {name: keys for name, keys in self.witness_table.items() if keys and name in active}
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in version.split("."))
 
 
 def found(genesis: Genesis, digest: bytes) -> Roster:

@@ -18,7 +18,6 @@ from node.inbox.judge import (
     Memory,
     Outcome,
     Refusal,
-    UpgradeError,
     fold,
     judge,
 )
@@ -34,7 +33,6 @@ __all__ = [
     "Outcome",
     "Received",
     "Refusal",
-    "UpgradeError",
     "fold",
     "judge",
     "load_state",

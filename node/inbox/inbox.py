@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
@@ -27,6 +27,7 @@ from port2port.failpoints import reach
 from port2port.ids import FEDERATION_ISSUER
 from port2port.merkle import Frontier
 from port2port.roster import Roster
+from port2port.sharing import Name
 from port2port.stix.validate import ValidObject
 from port2port.tls import write_private
 from port2port.verify import VerifiedEntry
@@ -69,9 +70,15 @@ class _StoredMemory:
     def own_key(self, key_id: str, /) -> bool:
         return key_id in store.own_keys(self._connection)
 
+    def realm_of(self, names: Sequence[Name], /) -> Mapping[Name, str]:
+        return store.realm_of(self._connection, names)
+
 
 class Inbox:
-    """The only one that moves the verified head. ``evidence_dir`` receives proofs against the hub."""
+    """The only one that moves the verified head. ``evidence_dir`` receives proofs against the hub.
+
+    ``version`` is that of this software, held against the minimum of each new roster.
+    """
 
     def __init__(
         self,
@@ -81,6 +88,7 @@ class Inbox:
         validate: Callable[[bytes], ValidObject],
         clock: Clock,
         evidence_dir: Path,
+        version: str,
         handlers: Sequence[EntryHandler] = (),
     ) -> None:
         self._store = node_store
@@ -88,6 +96,7 @@ class Inbox:
         self._validate = validate
         self._clock = clock
         self._evidence_dir = evidence_dir
+        self._version = version
         self._handlers = tuple(handlers)
         self._turn = asyncio.Lock()
 
@@ -184,12 +193,14 @@ class Inbox:
             alarms.raise_alarm(connection, Alarm(code=Code.PROMISE, subject=digest.hex()[:16], text=text), at_ms)
         for key_id, since_ms in outcome.disputes:
             store.dispute(connection, key_id, since_ms)
-        for issuer, digest in outcome.reaffirmed:
-            store.reaffirm(connection, issuer, [digest])
+        for realm, issuer, digest in outcome.reaffirmed:
+            store.reaffirm(connection, realm, issuer, [digest])
         _owe(connection, [entry for entry in outcome.entries if _by_another(entry, after.member)], at_ms)
         store.quarantine(connection, [_quarantine_row(refusal, at_ms) for refusal in outcome.refusals])
         for alarm in outcome.alarms:
             alarms.raise_alarm(connection, alarm, at_ms)
+        if after.roster is not None and after.roster is not before.roster:
+            alarms.compare_version(connection, after.roster, self._version, at_ms)
         reach("node.before_commit")
 
     async def _convict(self, found: Contradiction) -> None:
@@ -214,7 +225,7 @@ def _owe(connection: Connection, others: Sequence[VerifiedEntry], at_ms: int) ->
     receipts.owe(connection, [(entry.index, entry.digest) for entry in others], "delivered", at_ms)
     for entry in others:
         if entry.statement.kind == "retract" and entry.understood:
-            receipts.owe(connection, indicators.named_by(connection, entry.statement), "retracted", at_ms)
+            receipts.owe(connection, indicators.ended_by(connection, entry.statement), "retracted", at_ms)
 
 
 def evidence_of(connection: Connection, found: Contradiction, frontier: Frontier) -> Evidence:

@@ -13,7 +13,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final, Protocol
 
@@ -28,9 +28,10 @@ from port2port.errors import MalformedError, Port2PortError, ProofError, Rollbac
 from port2port.limits import LIMITS
 from port2port.merkle import Frontier
 from port2port.roster import Roster
+from port2port.sharing import Name
 from port2port.statement import Statement
 from port2port.stix.validate import ValidObject
-from port2port.verify import STEPS, Context, RefusedError, VerifiedEntry, verify
+from port2port.verify import STEPS, Context, RefusedError, UpgradeNeededError, VerifiedEntry, verify
 from port2port.wire import decode_envelope
 
 LEAVES_MAX: Final = 100_000
@@ -43,22 +44,16 @@ class BatchError(MalformedError):
     code = "BATCH"
 
 
-class UpgradeError(Port2PortError):
-    """A control entry that this version does not understand: without it nobody can say who may sign what."""
-
-    code = "UPGRADE"
-    fatal = True
-
-
 class Memory(Protocol):
     """What was verified before. ``made_here`` says whether a digest is of a statement of our own, ``own_key`` whether
-    a key was made by this port, in this process or another.
+    a key was made by this port, in this process or another; ``realm_of`` is as in ``verify.Context``.
     """
 
     def root_at(self, size: int, /) -> bytes | None: ...
     def last_sequence(self, key_id: str, /) -> tuple[int, bytes] | None: ...
     def made_here(self, digest: bytes, /) -> bool: ...
     def own_key(self, key_id: str, /) -> bool: ...
+    def realm_of(self, names: Sequence[Name], /) -> Mapping[Name, str]: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,7 +107,7 @@ class Contradiction:
 class Outcome:
     """What follows from a batch. ``rosters`` has the roster after each entry, in the order of ``entries``.
 
-    ``disputes`` are (key id, since ms) of back-dated revocations, ``reaffirmed`` (issuer, digest) of entries
+    ``disputes`` are (key id, since ms) of back-dated revocations, ``reaffirmed`` (realm, issuer, digest) of entries
     restored; where there is a ``conflict`` everything else is empty: it is to be turned into evidence.
     """
 
@@ -123,7 +118,7 @@ class Outcome:
     rosters: tuple[Roster, ...] = ()
     refusals: tuple[Refusal, ...] = ()
     disputes: tuple[tuple[str, int], ...] = ()
-    reaffirmed: tuple[tuple[str, bytes], ...] = ()
+    reaffirmed: tuple[tuple[str, str, bytes], ...] = ()
     alarms: tuple[Alarm, ...] = ()
     witnesses: tuple[tuple[int, frozenset[str]], ...] = ()
     conflict: Contradiction | None = None
@@ -140,14 +135,15 @@ class _Fold:
     rosters: list[Roster] = field(default_factory=list)
     refusals: list[Refusal] = field(default_factory=list)
     disputes: list[tuple[str, int]] = field(default_factory=list)
-    reaffirmed: list[tuple[str, bytes]] = field(default_factory=list)
+    reaffirmed: list[tuple[str, str, bytes]] = field(default_factory=list)
+    realms: dict[Name, str] = field(default_factory=dict)
     alarms: list[Alarm] = field(default_factory=list)
 
 
 def judge(batch: Batch, state: InboxState, memory: Memory, validate: Callable[[bytes], ValidObject]) -> Outcome:
     """What follows from ``batch``.
 
-    Raises BatchError, GenesisError, SignatureError, RollbackError, ProofError or UpgradeError. A contradicted
+    Raises BatchError, GenesisError, SignatureError, RollbackError, ProofError or UpgradeNeededError. A contradicted
     checkpoint is no error here but ``Outcome.conflict``, since evidence needs leaf hashes from the store.
     """
     _require_shape(batch, state)  # 1
@@ -287,6 +283,10 @@ def _fold_entries(
     def last_sequence(key_id: str) -> tuple[int, bytes] | None:
         return folded.last.get(key_id) or memory.last_sequence(key_id)
 
+    def realm_of(names: Sequence[Name]) -> Mapping[Name, str]:
+        new = [name for name in names if name not in folded.realms]
+        return {**memory.realm_of(new), **{name: folded.realms[name] for name in names if name in folded.realms}}
+
     for entry in batch.entries:
         if entry.received_ms < folded.last_received_ms:  # 7
             raise BatchError("received times decrease along the log", index=entry.index)
@@ -304,6 +304,7 @@ def _fold_entries(
             inclusion=_stands_at(leaf),
             objects_required=False,
             keep_unknown=True,
+            realm_of=realm_of,
         )
         try:
             verified = verify(entry.raw, context, STEPS)  # 8
@@ -327,7 +328,7 @@ def _stands_at(leaf: bytes) -> Callable[[bytes], None]:
 def _refuse(entry: BatchEntry, error: RefusedError, folded: _Fold) -> None:
     said = _statement_of(entry.raw)
     if error.number == _UNDERSTOOD_STEP and said is not None and said.is_control:
-        raise UpgradeError("a control entry needs a newer version of this software: upgrade", index=entry.index)
+        raise UpgradeNeededError("a control entry needs a newer version of this software: upgrade", index=entry.index)
     folded.refusals.append(Refusal(entry=entry, step=error.number, code=error.cause_code, text=error.text))
     code, text = Code.QUARANTINED, f"entry {entry.index} was refused by step {error.number} {error.name}: {error.text}"
     if said is not None and said.is_control:
@@ -351,12 +352,17 @@ def _admit(entry: VerifiedEntry, state: InboxState, memory: Memory, folded: _Fol
         raise BatchError("the log begins with the genesis", index=entry.index)
     folded.roster = after
     folded.last[entry.statement.signer] = (entry.statement.seq, entry.digest)
+    if entry.understood:
+        for ref in entry.statement.objects:
+            if ref.modified is not None:
+                folded.realms.setdefault((entry.statement.issuer, ref.id), entry.statement.realm)
     folded.entries.append(entry)
     folded.rosters.append(after)
     if entry.statement.is_control:
         folded.disputes += _disputes(before, after)
     if entry.statement.kind == "reaffirm":
-        folded.reaffirmed += [(entry.statement.issuer, digest) for digest in _digests(entry.statement.body)]
+        said = entry.statement
+        folded.reaffirmed += [(said.realm, said.issuer, digest) for digest in _digests(said.body)]
     folded.alarms += _foreign(entry, before, after, state, memory)  # 9
 
 

@@ -23,6 +23,7 @@ from node.store.log import (
     quarantined,
     quarantined_count,
     reaffirm,
+    realm_of,
     root_at,
 )
 from node.store.marks import AuditLine, audit, audit_lines, mark, marked, marked_at, own_keys, remember_own_key
@@ -56,6 +57,7 @@ __all__ = [
     "quarantined",
     "quarantined_count",
     "reaffirm",
+    "realm_of",
     "remember_own_key",
     "root_at",
 ]

@@ -13,6 +13,7 @@ from node import tables
 from port2port.clock import to_ms
 from port2port.errors import ConflictError
 from port2port.merkle import EMPTY_FRONTIER, EMPTY_ROOT, Frontier
+from port2port.sharing import Name
 from port2port.verify import VerifiedEntry
 from port2port.wire import encode_envelope
 
@@ -20,8 +21,15 @@ _HEAD: Final = tables.Head.__table__  # type: ignore[attr-defined]  # SQLModel a
 _LEAF: Final = tables.LogLeaf.__table__  # type: ignore[attr-defined]  # as above
 _ENTRY: Final = tables.Entry.__table__  # type: ignore[attr-defined]  # as above
 _KEY: Final = tables.EntryKey.__table__  # type: ignore[attr-defined]  # as above
+_OBJECT: Final = tables.EntryObject.__table__  # type: ignore[attr-defined]  # as above
 _QUARANTINE: Final = tables.Quarantine.__table__  # type: ignore[attr-defined]  # as above
 _ONLY: Final = 1
+_REALM_OF: Final = (
+    sa.select(_OBJECT.c.realm)
+    .where(_OBJECT.c.stix_id == sa.bindparam("stix_id"), _OBJECT.c.issuer == sa.bindparam("issuer"))
+    .order_by(_OBJECT.c.index)
+    .limit(1)
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,13 +139,36 @@ def last_sequence(connection: Connection, key_id: str) -> tuple[int, bytes] | No
 
 def insert_entries(connection: Connection, entries: Iterable[VerifiedEntry], *, own: frozenset[bytes]) -> None:
     """Store verified entries; ``own`` are the digests of those this port made."""
-    rows, keys = [], []
+    rows, keys, objects = [], [], []
     for entry in entries:
         rows.append(_entry_values(entry) | {"own": entry.digest in own})
         keys += [{"index": entry.index, "key_id": voice.key_id} for voice in entry.voices]
+        objects += _object_values(entry)
     if rows:
         connection.execute(sa.insert(_ENTRY), rows)
         connection.execute(sa.insert(_KEY), keys)
+    if objects:
+        connection.execute(sa.insert(_OBJECT), objects)
+
+
+def _object_values(entry: VerifiedEntry) -> list[dict[str, Any]]:
+    """Of what is understood: nobody knows what another kind does to the objects it names."""
+    said = entry.statement
+    return [
+        {"stix_id": ref.id, "issuer": said.issuer, "index": entry.index, "realm": said.realm}
+        for ref in (said.objects if entry.understood else ())
+        if ref.modified is not None
+    ]
+
+
+def realm_of(connection: Connection, names: Iterable[Name]) -> dict[Name, str]:
+    """The realm that each of these objects was first used in, of those that this port has read of."""
+    found = {}
+    for name in names:
+        realm = connection.scalar(_REALM_OF, {"issuer": name[0], "stix_id": name[1]})
+        if realm is not None:
+            found[name] = realm
+    return found
 
 
 def _entry_values(entry: VerifiedEntry) -> dict[str, Any]:
@@ -211,11 +242,11 @@ def dispute(connection: Connection, key_id: str, since_ms: int) -> int:
     return flagged.rowcount
 
 
-def reaffirm(connection: Connection, issuer: str, digests: Iterable[bytes]) -> int:
-    """Clear the flag of an issuer's own entries, for good; how many that were."""
+def reaffirm(connection: Connection, realm: str, issuer: str, digests: Iterable[bytes]) -> int:
+    """Clear the flag of an issuer's own entries of one realm, for good; how many that were."""
     cleared = connection.execute(
         sa.update(_ENTRY)
-        .where(_ENTRY.c.issuer == issuer, _ENTRY.c.digest.in_(list(digests)))
+        .where(_ENTRY.c.realm == realm, _ENTRY.c.issuer == issuer, _ENTRY.c.digest.in_(list(digests)))
         .values(disputed=False, reaffirmed=True)
     )
     return cleared.rowcount

@@ -7,7 +7,7 @@ from typing import Final
 from node.alarms import Alarm, Code
 from port2port.errors import NotMemberError, Port2PortError, ProofError
 
-_FATAL: Final = {"SPLIT_VIEW": Code.SPLIT_VIEW, "ROLLBACK": Code.ROLLBACK, "UPGRADE": Code.UPGRADE}
+_FATAL: Final = {"SPLIT_VIEW": Code.SPLIT_VIEW, "ROLLBACK": Code.ROLLBACK, "UPGRADE_NEEDED": Code.UPGRADE_NEEDED}
 
 
 def first_error(group: BaseExceptionGroup[Port2PortError]) -> Port2PortError:

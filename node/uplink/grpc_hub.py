@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import contextmanager
+from importlib.metadata import version
 from typing import Final
 
 import grpc
@@ -26,7 +27,6 @@ from port2port.wire import accepted_message
 
 CALL_S: Final = 20.0
 STREAM_S: Final = 3_600.0
-VERSION: Final = "0.1.0"
 _CODE: Final = "p2p-code"
 _RETRY: Final = "p2p-retry-ms"
 _DEFAULT_DELAY_MS: Final = 1_000
@@ -62,7 +62,8 @@ class GrpcHub:
     async def describe(self) -> Description:
         """Whom we talk to, and as whom it knows us."""
         with _our_errors():
-            reply = await self._directory.Describe(directory_pb2.DescribeRequest(version=VERSION), timeout=CALL_S)
+            request = directory_pb2.DescribeRequest(version=version("port2port"))
+            reply = await self._directory.Describe(request, timeout=CALL_S)
         return Description(federation=reply.federation, genesis=reply.genesis, member=reply.member, now_ms=reply.now_ms)
 
     async def submit(self, batches: AsyncIterator[Sequence[bytes]]) -> AsyncIterator[Sequence[Answer]]:

@@ -317,7 +317,7 @@ class Uplink:
             if checked is not None:
                 receipts.take(connection, checked, roster, now_ms)
                 store.mark(connection, CURSOR, str(cursor), now_ms)
-            receipts.raise_overdue(connection, now_ms)
+            receipts.raise_overdue(connection, roster, now_ms)
 
         await parts.store.write(note)
         return len(mine) == limit or (len(theirs) == limit and checked is not None)

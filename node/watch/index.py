@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from port2port.patterns import CompiledPattern, IndexKey, Value
     from port2port.stix.discriminators import Discriminators
 
-Key: TypeAlias = tuple[str, str]  # (issuer, STIX id)
+Key: TypeAlias = tuple[str, str, str]  # (realm, issuer, STIX id)
 DAY: Final = timedelta(days=1)
 MEMORY: Final = timedelta(days=7)  # the longest WITHIN
 
@@ -79,10 +79,11 @@ class WatchedIndicator:
     valid_from: datetime
     valid_until: datetime | None = None
     discriminators: Discriminators | None = None
+    realm: str = "real"
 
     @property
     def key(self) -> Key:
-        return self.issuer, self.stix_id
+        return self.realm, self.issuer, self.stix_id
 
     def in_force(self, now: datetime) -> bool:
         """``valid_from`` inclusive, ``valid_until`` exclusive (STIX 2.1 section 4.7)."""
@@ -255,7 +256,7 @@ class WatchIndex:
 
     def _unindexed_of(self, issuer: str) -> int:
         """How many patterns of the issuer are watched that name no unique thing."""
-        return sum(1 for owner, _ in self._unindexed if owner == issuer)
+        return sum(1 for _, owner, _ in self._unindexed if owner == issuer)
 
     def _place(self, entry: _Entry) -> None:
         keys = entry.indicator.pattern.index_keys if entry.indicator.pattern.bound else None

@@ -52,7 +52,13 @@ class TestNode:
 
 
 def make_node(
-    fed: Federation, member: str, home: Path, *, handlers: Sequence[EntryHandler] = (), own: bool = True
+    fed: Federation,
+    member: str,
+    home: Path,
+    *,
+    handlers: Sequence[EntryHandler] = (),
+    own: bool = True,
+    version: str = "1.0.0",
 ) -> TestNode:
     """Open (again) the node of a member in ``home``; close its store at the end."""
     home.mkdir(parents=True, exist_ok=True)
@@ -68,6 +74,7 @@ def make_node(
         validate=fed.validate,
         clock=fed.clock,
         evidence_dir=home / "evidence",
+        version=version,
         handlers=handlers,
     )
     outbox_of = Outbox(port.machine, SequenceFile(home / "machine.key.seq", port.machine.key_id))

@@ -13,12 +13,13 @@ from hypothesis import strategies as st
 
 from node import alarms, receipts, store
 from node.alarms import Code
-from node.inbox import Batch, BatchError, InboxState, UpgradeError, judge, load_state
+from node.inbox import Batch, BatchError, InboxState, judge, load_state
 from port2port import conflict
 from port2port.checkpoint import log_key
 from port2port.errors import InvariantError, Port2PortError, ProofError, RollbackError, SplitViewError
 from port2port.keys import SignatureError
 from port2port.tlp import Tlp
+from port2port.verify import UpgradeNeededError
 from tests.fakes.examples import many
 from tests.fakes.federation import Federation, statement_of
 from tests.fakes.feed import FakeFeed, digest_in
@@ -153,7 +154,7 @@ def test_a_control_entry_beyond_this_version_stops_the_node(node: TestNode, feed
         "federation", "roster", signers=feed.fed.coordinator_keys, decided_by="coordinators", tlp=None, body=body, v=2
     )
     feed.log(raw)
-    with pytest.raises(UpgradeError):
+    with pytest.raises(UpgradeNeededError):
         asyncio.run(node.pull(feed))
     assert node.inbox.state.size == 3
 

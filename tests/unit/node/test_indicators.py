@@ -19,6 +19,7 @@ from tests.fakes.feed import digest_in
 
 IDENT = uuid.UUID("11111111-2222-4333-8444-555555555555")
 STIX_ID = f"indicator--{IDENT}"
+EXERCISE = "exercise:scheldt-26"
 
 
 @pytest.fixture
@@ -111,6 +112,23 @@ def test_the_author_is_told_which_of_its_entries_stopped_matching(harbour: Harbo
     ]
 
 
+def test_an_entry_counts_as_retracted_once_all_its_indicators_are(harbour: Harbour, desk: Desk) -> None:
+    def ended() -> set[int]:
+        desk.pull()
+        owed = desk.node.store.read_now(lambda c: receipts.owed(c, A, limit=20))
+        return {one.index for one in owed if one.state == "retracted"}
+
+    two = [version(harbour), harbour.fed.indicator(B)]
+    ids = [stix_id_of(raw) for raw in two]
+    both = publish(harbour, *two)
+    newer = publish(harbour, version(harbour, 1_000))
+    gone = stix.revoked(version(harbour, 2_000), harbour.fed.clock.now() + timedelta(seconds=3))
+    harbour.feed.log(harbour.fed.retract(B, ids[:1], objects=[gone]))
+    assert ended() == {newer}
+    harbour.feed.log(harbour.fed.retract(B, ids[1:]))
+    assert ended() == {newer, both}
+
+
 def test_nobody_retracts_anothers_object(harbour: Harbour, desk: Desk) -> None:
     publish(harbour, version(harbour))
     harbour.feed.log(harbour.fed.retract(C, [STIX_ID]))
@@ -130,8 +148,11 @@ def test_a_suspension_by_a_coordinator_stops_this_and_every_later_version(
 
 
 def test_an_exercise_is_kept_and_never_watched(harbour: Harbour, desk: Desk) -> None:
-    publish(harbour, version(harbour), realm="exercise:scheldt-26")
-    assert not found(desk).may_match
+    publish(harbour, version(harbour), realm=EXERCISE)
+    one = desk.indicator(STIX_ID, realm=EXERCISE)
+    assert one is not None
+    assert not one.may_match
+    assert desk.indicator(STIX_ID) is None
 
 
 def test_a_back_dated_revocation_flags_what_the_key_signed_and_a_reaffirmation_clears_it(

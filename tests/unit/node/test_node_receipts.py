@@ -47,7 +47,9 @@ def of(node: TestNode, member: str = B, **more: object) -> Receipt:
 
 def overdue(node: TestNode, after_s: float) -> list[str]:
     now_ms = to_ms(node.fed.clock.now()) + int(after_s * 1000)
-    return [alarm.subject for alarm in node.store.write_now(lambda c: receipts.raise_overdue(c, now_ms))]
+    return [
+        alarm.subject for alarm in node.store.write_now(lambda c: receipts.raise_overdue(c, node.fed.roster, now_ms))
+    ]
 
 
 def test_silence_of_an_entitled_member_is_an_alarm_after_fifteen_minutes(node: TestNode) -> None:
@@ -63,6 +65,28 @@ def test_a_receipt_in_time_prevents_the_alarm_and_a_late_one_clears_it(node: Tes
     assert overdue(node, 9_000) == []
     (row,) = node.store.read_now(lambda c: receipts.deliveries(c, 3))
     assert (row.member, row.delivered_ms, row.seen_ms) == (B, of(node).at_ms, None)
+
+
+@pytest.mark.parametrize("operation", ["remove-member", "suspend-member"])
+def test_of_who_is_no_member_now_nothing_is_expected_and_its_alarm_ends(node: TestNode, operation: str) -> None:
+    assert overdue(node, 900) == [f"3:{B}"]
+    node.fed.set_status(operation, B)
+    assert overdue(node, 901) == []
+    assert node.store.read_now(alarms.standing) == []
+    assert overdue(node, 9_000) == []
+
+
+def test_a_member_that_is_reinstated_has_its_quarter_of_an_hour_again(node: TestNode) -> None:
+    node.fed.set_status("suspend-member", B)
+    assert overdue(node, 901) == []
+    node.fed.set_status("reinstate-member", B)
+    assert overdue(node, 1_800) == []
+    assert overdue(node, 1_801) == [f"3:{B}"]
+
+
+def test_a_newer_version_of_a_group_without_a_member_ends_no_right_to_what_was_said_before(node: TestNode) -> None:
+    node.fed.group("seaports", A)
+    assert overdue(node, 900) == [f"3:{B}"]
 
 
 def test_the_first_receipt_of_a_state_counts(node: TestNode) -> None:

@@ -92,7 +92,7 @@ def test_a_sighting_goes_back_with_port_and_hour_only(harbour: Harbour, desk: De
     assert (said.kind, said.tlp, said.groups, said.decided_by) == (
         "sighting", Tlp.AMBER, (("seaports", 1),), "rule:auto-sighting@1",
     )  # fmt: skip
-    assert said.refs() == (one.key,)
+    assert said.refs() == (one.key[1:],)
     assert [item.key_id for item in decode_envelope(raw).signatures] == [desk.fed.ports[A].machine.key_id]
     data = orjson.loads(decode_envelope(raw).objects[0].body)
     assert (data["first_seen"], data["last_seen"]) == ("2026-11-22T08:00:00Z", "2026-11-22T08:00:00Z")
@@ -186,7 +186,7 @@ def test_after_a_restart_the_same_stay_is_not_a_new_sighting(harbour: Harbour, d
 def test_what_was_taken_back_meanwhile_is_not_answered(harbour: Harbour, desk: Desk, state: str) -> None:
     one = target(harbour)
     due = sighted(one)
-    taken = harbour.fed.retract(B, [one.stix_id]) if state == "revoked" else harbour.fed.suspend(one.key)
+    taken = harbour.fed.retract(B, [one.stix_id]) if state == "revoked" else harbour.fed.suspend(one.key[1:])
     harbour.feed.log(taken)
     desk.pull()
     assert tell(desk, due) == ""
@@ -348,6 +348,6 @@ def test_a_sighting_that_its_author_took_back_is_not_shown_and_does_not_come_bac
 
 def test_somebody_elses_sighting_of_somebody_elses_indicator_is_not_ours(harbour: Harbour) -> None:
     one = target(harbour, tlp=Tlp.GREEN, groups=())
-    harbour.feed.log(harbour.fed.sighting(A, of=one.key))
+    harbour.feed.log(harbour.fed.sighting(A, of=one.key[1:]))
     harbour.pull()
     assert harbour.desks[C].node.store.read_now(lambda c: sightings.seen_of(c, one.stix_id)) == []

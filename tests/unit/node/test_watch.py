@@ -105,7 +105,7 @@ def test_only_trusted_time_decides_what_is_in_force(now, matches):
 def test_what_expired_is_forgotten():
     watch = a_watch(watched(), watched(number=2, valid_until=None))
     assert watch.expire(T0 + timedelta(hours=23)) == []
-    assert [stix_id[-1] for _, stix_id in watch.expire(T0 + timedelta(days=1))] == ["1"]
+    assert [stix_id[-1] for _, _, stix_id in watch.expire(T0 + timedelta(days=1))] == ["1"]
     assert len(watch) == 1
 
 
