@@ -12,6 +12,7 @@ import pytest
 
 from port2port import verify
 from port2port.verify import RefusedError
+from tests.fakes.examples import many
 from tests.fakes.trust import Case, World
 
 JUNK: tuple[Any, ...] = (
@@ -19,7 +20,7 @@ JUNK: tuple[Any, ...] = (
     *([], ["a"], [[]], [{}], [None], {}, {"a": 1}, {"key_id": []}, {"key_id": {}}),
 )
 KINDS = ("roster", "group", "revoke-key", "rekey", "publish", "suspend", "retract", "sighting")
-EACH = 400
+EACH = many(400)
 
 
 @pytest.fixture(scope="module")
