@@ -9,10 +9,13 @@ certificate ends; he can make nobody a member.
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 
 from port2port.errors import NotMemberError
 from port2port.roster import Roster, RosterKey
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,6 +65,7 @@ class Members:
     def __init__(self, roster: Roster | None = None, denied: frozenset[str] = frozenset()) -> None:
         self._roster = roster
         self._denied = denied
+        self._outdated: dict[tuple[str, int], tuple[str, str]] = {}
 
     @property
     def roster(self) -> Roster | None:
@@ -75,6 +79,22 @@ class Members:
     def replace_denied(self, serials: frozenset[str]) -> None:
         """Take the newer list of denied serials."""
         self._denied = serials
+
+    def compare_version(self, peer: Peer, version: str) -> bool:
+        """Whether a node's software is as new as the roster asks for; of one that is not the log speaks once.
+
+        It is served all the same: its own health says what to do, and a port must not go blind over a version.
+        """
+        roster, name = self._roster, (peer.member, peer.node)
+        if roster is None or roster.admits(version):
+            self._outdated.pop(name, None)
+            return True
+        said = (version[:20], roster.minimum_version)
+        if self._outdated.get(name) != said:
+            self._outdated[name] = said
+            facts = {"member": peer.member, "node": peer.node, "version": said[0], "minimum": said[1]}
+            logger.warning("node is older than the minimum version", extra=facts)
+        return False
 
     def require(self, peer: Peer) -> Roster:
         """The roster under which ``peer`` may speak. Raises NotMemberError, which never says more than its caller
