@@ -81,7 +81,7 @@ def build(parts: Parts) -> Starlette:
     assets = load_assets({"" if name == FRAME else name: package for name, package in packages.items()})
     pages = Pages(
         templates=packages,
-        words=load_words(packages, settings.languages, settings.zone),
+        words=load_words(dict.fromkeys(packages.values()), settings.languages, settings.zone),
         assets=assets,
         clock=parts.clock,
         tabs=[tab for section in parts.sections for tab in section.tabs],

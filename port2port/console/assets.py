@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import gzip
 from collections.abc import Iterator, Mapping
-from functools import lru_cache
+from functools import cache, lru_cache
 from hashlib import sha256
 from importlib.resources import files
 from importlib.resources.abc import Traversable
@@ -96,12 +96,19 @@ class Assets:
 
 def load_assets(packages: Mapping[str, str]) -> Assets:
     """The files below ``static/`` of each package; the key is the prefix of their names ("" for none)."""
-    found: dict[str, bytes] = {}
-    for prefix, package in packages.items():
-        root = files(package) / "static"
-        if root.is_dir():
-            found.update({f"{prefix}/{name}".lstrip("/"): content for name, content in _walk(root, "")})
-    return Assets(found)
+    return Assets(
+        {
+            f"{prefix}/{name}".lstrip("/"): content
+            for prefix, package in packages.items()
+            for name, content in _files_of(package)
+        }
+    )
+
+
+@cache
+def _files_of(package: str) -> tuple[tuple[str, bytes], ...]:
+    root = files(package) / "static"
+    return tuple(_walk(root, "")) if root.is_dir() else ()
 
 
 def _walk(folder: Traversable, inside: str) -> Iterator[tuple[str, bytes]]:

@@ -53,20 +53,21 @@ def _stream(events: AsyncIterator[bytes]) -> Response:
 
 async def preferences(request: Request) -> Response:
     """Keep one choice, for the person and in this browser, and go back to the page it was made on."""
-    form = await request.form()
+    async with request.form() as form:
+        wishes = {name: str(value) for name, value in form.items()}
     settings = request.app.state.parts.settings
     choices = {
         "language": (LANGUAGE_COOKIE, settings.languages),
         "theme": (THEME_COOKIE, THEMES),
         "keyboard": (KEYBOARD_COOKIE, KEYBOARDS),
     }
-    response = RedirectResponse(safe_next(str(form.get("next", "/"))), 303)
+    response = RedirectResponse(safe_next(wishes.get("next", "/")), 303)
     for name, (cookie, allowed) in choices.items():
-        value = form.get(name)
+        value = wishes.get(name)
         if value is None:
             continue
         if value not in allowed:
             raise MalformedError("this choice is not on offer")
-        response.set_cookie(cookie, str(value), max_age=_YEAR_S, secure=settings.secure, httponly=True, samesite="lax")
-        await request.app.state.parts.remember(request, name, str(value))
+        response.set_cookie(cookie, value, max_age=_YEAR_S, secure=settings.secure, httponly=True, samesite="lax")
+        await request.app.state.parts.remember(request, name, value)
     return response

@@ -1,8 +1,9 @@
 """Words in the reader's language: messages, times, numbers.
 
-Source strings are English. Each section keeps its translations in ``locale/<language>/LC_MESSAGES/<section>.po``,
-read at start: nothing compiled is kept, so what a translator sees is what is shown. A string without a translation
-appears in English, and a test finds it.
+Source strings are English: ``_("...")`` in templates, ``N_("...")`` or ``.plural("...", "...", n)`` in Python. Packages
+keep translations in ``locale/<language>/LC_MESSAGES/*.po``, read at start: nothing compiled is kept, so what a
+translator sees is what is shown. A string without a translation appears in English, and a test finds it;
+``tools/messages.py`` lists what is missing or stale and adds it to a file.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
 from importlib.resources import files
+from importlib.resources.abc import Traversable
 from typing import Final
 from zoneinfo import ZoneInfo
 
@@ -108,14 +110,25 @@ class Words:
         return self._wordings[self.languages[0]]
 
 
-def load_words(domains: Mapping[str, str], languages: Iterable[str], zone: str) -> Words:
-    """The catalogues ``locale/<language>/LC_MESSAGES/<domain>.po`` of each package (domain → package)."""
+def load_words(packages: Iterable[str], languages: Iterable[str], zone: str) -> Words:
+    """The catalogues of ``packages``; a later package may say the same message differently."""
+    packages = tuple(packages)
     return Words(
         {
-            language: Wording(language=language, zone=ZoneInfo(zone), catalogue=_catalogue(domains, language))
+            language: Wording(language=language, zone=ZoneInfo(zone), catalogue=_catalogue(packages, language))
             for language in languages
         }
     )
+
+
+def catalogue_files(package: str, language: str) -> list[Traversable]:
+    """The files ``locale/<language>/LC_MESSAGES/*.po`` of a package, by name: one for each room, so that the people
+    who build rooms do not write into one another's file.
+    """
+    folder = files(package) / "locale" / language / "LC_MESSAGES"
+    if not folder.is_dir():
+        return []
+    return sorted((item for item in folder.iterdir() if item.name.endswith(".po")), key=lambda item: item.name)
 
 
 def accepted(header: str) -> list[str]:
@@ -139,24 +152,22 @@ def _weight(text: str) -> float:
         return 0.0
 
 
-def _catalogue(domains: Mapping[str, str], language: str) -> gettext.NullTranslations:
+@cache
+def _catalogue(packages: tuple[str, ...], language: str) -> gettext.NullTranslations:
     chain = gettext.NullTranslations()
     if language == SOURCE_LANGUAGE:
         return chain
-    for domain, package in domains.items():
-        found = _translations(package, domain, language)
-        if found is not None:
+    for package in packages:
+        for file in catalogue_files(package, language):
+            found = _translations(file, language)
             found.add_fallback(chain)
             chain = found
     return chain
 
 
-def _translations(package: str, domain: str, language: str) -> gettext.GNUTranslations | None:
-    source = files(package) / "locale" / language / "LC_MESSAGES" / f"{domain}.po"
-    if not source.is_file():
-        return None
+def _translations(file: Traversable, language: str) -> gettext.GNUTranslations:
     compiled = io.BytesIO()
-    write_mo(compiled, read_po(io.BytesIO(source.read_bytes()), locale=language, domain=domain))
+    write_mo(compiled, read_po(io.BytesIO(file.read_bytes()), locale=language))
     compiled.seek(0)
     return gettext.GNUTranslations(compiled)
 

@@ -18,10 +18,13 @@ pytestmark = pytest.mark.slow
 
 
 @pytest.mark.parametrize("theme", ["dark", "light"])
-def test_a_page_is_clean_in_both_themes(chromium: Browser, tmp_path: Path, theme: str) -> None:
+@pytest.mark.parametrize("path", ["/", "/gallery", "/nowhere"])
+def test_a_page_is_clean_in_both_themes(chromium: Browser, tmp_path: Path, theme: str, path: str) -> None:
     with running(served()) as origin, opened(chromium, origin, color_scheme=theme) as watched:
-        watched.go("/")
+        watched.allowed.append("status of 404")
+        watched.go(path)
         assert watched.axe() == []
         assert watched.small_targets() == []
-        watched.screenshot(f"frame-{theme}", tmp_path)
+        watched.screenshot(f"frame-{path.strip('/') or 'desk'}-{theme}", tmp_path)
         assert watched.overflow() == []
+        watched.screenshot(f"frame-{path.strip('/') or 'desk'}-{theme}-narrow", tmp_path)

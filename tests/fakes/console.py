@@ -18,7 +18,7 @@ from starlette.testclient import TestClient
 from port2port.clock import SystemClock
 from port2port.console.app import Parts, Section, build
 from port2port.console.live import Live
-from port2port.console.pages import Tab, page
+from port2port.console.pages import Tab, fragment, page
 from port2port.console.people import Person, Role, needs
 from port2port.console.serving import ConsoleServer
 from port2port.console.settings import ConsoleSettings
@@ -57,8 +57,17 @@ async def _show(request: Request) -> Response:
 
 
 async def _echo(request: Request) -> Response:
-    form = await request.form()
-    return page(request, "room/desk.html", items=[str(form["what"])])
+    async with request.form() as form:
+        return page(request, "room/desk.html", items=[str(form["what"])])
+
+
+async def _gallery(request: Request) -> Response:
+    return page(request, "room/gallery.html")
+
+
+async def _piece(request: Request) -> Response:
+    request.app.state.pieces = getattr(request.app.state, "pieces", 0) + 1
+    return fragment(request, "room/_piece.html", n=request.app.state.pieces)
 
 
 async def _refuse(_request: Request) -> Response:
@@ -84,13 +93,16 @@ ROOM = Section(
     routes=(
         Route("/", _show),
         Route("/echo", _echo, methods=["POST"]),
-        Route("/refuse", _refuse),
+        Route("/refuse", _refuse, methods=["GET", "POST"]),
+        Route("/gallery", _gallery),
+        Route("/piece", _piece),
         Route("/conflict", _conflict),
         Route("/break", _break),
         Route("/admin", _admin),
     ),
     tabs=(
         Tab(path="/", label=N_("Search"), icon="list", key="d"),
+        Tab(path="/gallery", label=N_("Keyboard"), icon="layers", key="g"),
         Tab(path="/admin", label=N_("Off"), icon="users", key="m", roles=frozenset({"admin"})),
     ),
 )
@@ -176,7 +188,7 @@ def client(application: Starlette, origin: str = ORIGIN) -> TestClient:
     return TestClient(
         application,
         base_url=origin,
-        headers={"Sec-Fetch-Site": "same-origin"},
+        headers={"Sec-Fetch-Site": "same-origin", "Accept-Language": "en"},
         follow_redirects=False,
         raise_server_exceptions=True,
     )

@@ -4,7 +4,7 @@ import './rows.mjs';
 import './keys.mjs';
 
 const TOAST_MS = 10_000;
-const LANGUAGE = document.documentElement.lang;
+const LANGUAGE = document.documentElement.lang === 'en' ? 'en-GB' : document.documentElement.lang;
 const $ = (selector, root = document) => root.querySelector(selector);
 const $$ = (selector, root = document) => [...root.querySelectorAll(selector)];
 
