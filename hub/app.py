@@ -13,6 +13,7 @@ import os
 import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
+from importlib.metadata import version
 from typing import Final
 
 from hub.audience import Audiences
@@ -100,6 +101,7 @@ class Hub:
             members=self.members,
             clock=clock,
             nonces=Nonces(secrets.token_bytes(32)),
+            charge_renewal=self.quotas.charge_renewal,
         )
         self.health = Health(frozenset(services.NAMES))
         self.certificate = OwnCertificate(ca=keyring.ca, names=settings.names, clock=clock)
@@ -188,6 +190,7 @@ class Hub:
             hub_key=base.keyring.hub,
             metrics=self.metrics,
             health=self.health,
+            members=self.members,
             quota=base.quota,
         )
         return Servers(
@@ -205,7 +208,11 @@ class Hub:
 
     def _take_roster(self, at: RosterAt) -> None:
         """The tailer saw another roster: whoever no longer belongs is cut off now."""
-        self.members.replace_roster(at.roster)
+        before, roster, ours = self.members.roster, at.roster, version("port2port")
+        self.members.replace_roster(roster)
+        if roster is not None and not roster.admits(ours) and (before is None or before.admits(ours)):
+            facts = {"version": ours, "minimum": roster.minimum_version}
+            logger.error("hub is older than the minimum version", extra=facts)
         self.metrics.count("streams_cut", self.streams.judge())
 
     async def _watch(self) -> None:

@@ -8,6 +8,9 @@ with the same token and keys and gets the same answer; with other keys the token
 Renew: the node proves its rostered machine key over a nonce of ours, also after an absence of 90 days, also when no
 certificate of its is in force: nobody is needed for it.
 
+Offer: a member that belongs already offers further keys (an officer's passkey, desk keys), signed by its machine key;
+they wait for the coordinators like a join request.
+
 Source: DESIGN of the trust model; PKCS #10 is RFC 2986, its names are ignored.
 """
 
@@ -16,6 +19,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import secrets
+from collections.abc import Callable
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from hashlib import sha256
@@ -30,12 +35,14 @@ from hub.members import Members, standing_key
 from hub.nonces import Nonces
 from hub.store import audit
 from hub.tables import INVITATION, JOIN_REQUEST, TLS_CERTIFICATE
+from port2port import key_request
 from port2port.clock import Clock, to_ms
 from port2port.database import Database
 from port2port.errors import NotFoundError, NotMemberError, PolicyError, UnavailableError
 from port2port.ids import member_id
 from port2port.invitation import TOKEN_BYTES
 from port2port.join_request import NODE_MAX, JoiningKey, JoinRequest, JoinRequestError, decode
+from port2port.key_request import KeyRequest, KeyRequestError
 from port2port.keys import SignatureError, verify, verify_ed25519
 from port2port.limits import LIMITS
 from port2port.roster import Roster
@@ -46,6 +53,8 @@ INVITATION_LIFE: Final = timedelta(hours=24)
 ENROL_TAG: Final = b"P2P-enrol-v1\0"
 RENEW_TAG: Final = b"P2P-renew-v1\0"
 _KEPT_MS: Final = 90 * 24 * 3_600_000
+FURTHER_KEYS: Final = 0  # the node number of an offer that is no node's joining
+OFFERS_MAX: Final = 200  # of one member that wait, so that none fills the table
 
 
 class TokenError(PolicyError):
@@ -144,9 +153,26 @@ def denied_serials(connection: Connection) -> frozenset[str]:
     return frozenset(connection.execute(query).scalars())
 
 
+def key_requests(connection: Connection) -> list[tuple[KeyRequest, int]]:
+    """Every offer of further keys ever made with its time (ms), oldest first."""
+    rows = connection.execute(_offers().where(JOIN_REQUEST.c.node == FURTHER_KEYS))
+    made = [(key_request.decode(row.offered), int(row.created_ms)) for row in rows]
+    return sorted(made, key=lambda item: (item[1], item[0].fingerprint))
+
+
+def pending_keys(requests: list[tuple[KeyRequest, int]], roster: Roster | None) -> list[tuple[KeyRequest, int]]:
+    """Those with a key that the roster has not heard of."""
+    known = frozenset[str]() if roster is None else roster.keys.keys()
+    return [item for item in requests if any(key.public.key_id not in known for key in item[0].keys)]
+
+
+def _offers() -> sa.Select[tuple[bytes, int]]:
+    return sa.select(JOIN_REQUEST.c.offered, JOIN_REQUEST.c.created_ms)
+
+
 def join_requests(connection: Connection) -> list[tuple[JoinRequest, int]]:
     """Every request ever made with its time (ms), oldest first."""
-    rows = connection.execute(sa.select(JOIN_REQUEST.c.offered, JOIN_REQUEST.c.created_ms))
+    rows = connection.execute(_offers().where(JOIN_REQUEST.c.node != FURTHER_KEYS))
     made = [(decode(row.offered), int(row.created_ms)) for row in rows]
     return sorted(made, key=lambda item: (item[1], item[0].fingerprint))
 
@@ -160,13 +186,22 @@ class Enrolment:
     """The enrolment port's work. ``nonces`` lives as long as the process."""
 
     def __init__(
-        self, *, database: Database, ca: CertificateAuthority, members: Members, clock: Clock, nonces: Nonces
+        self,
+        *,
+        database: Database,
+        ca: CertificateAuthority,
+        members: Members,
+        clock: Clock,
+        nonces: Nonces,
+        charge_renewal: Callable[[str], None] = lambda _: None,
     ) -> None:
+        """``charge_renewal`` raises QuotaError where a member has renewed too often."""
         self._database = database
         self._ca = ca
         self._members = members
         self._clock = clock
         self._nonces = nonces
+        self._charge_renewal = charge_renewal
 
     async def enrol(self, offer: Offer) -> Enrolled:
         """Redeem an invitation. Raises TokenError, MalformedError, SignatureError, KnownKeyError."""
@@ -191,10 +226,14 @@ class Enrolment:
         return self._nonces.make(to_ms(self._clock.now()))
 
     async def renew(self, renewal: Renewal) -> Issued:
-        """A new certificate against a rostered machine key. Raises NonceError, NotMemberError, SignatureError."""
+        """A new certificate against a rostered machine key.
+
+        Raises NonceError, NotMemberError, SignatureError or QuotaError.
+        """
         now_ms = to_ms(self._clock.now())
         self._nonces.check(renewal.nonce, now_ms)
         key, (member, key_id) = await asyncio.to_thread(self._renewable, renewal, now_ms)
+        self._charge_renewal(member)  # only now: a stranger must not use up what is the member's
         self._nonces.use(renewal.nonce, now_ms)
         issued = self._ca.issue_node(key, member=member, node=renewal.node, key_id=key_id, now=self._clock.now())
         await self._database.write(
@@ -204,6 +243,37 @@ class Enrolment:
         )
         logger.info("certificate renewed", extra={"node": renewal.node, "serial": issued.serial})
         return issued
+
+    async def offer_keys(self, request: KeyRequest, proofs: Sequence[bytes]) -> None:
+        """Keep a member's offer of further keys for the coordinators. Raises KeyRequestError or SignatureError."""
+        roster = self._members.roster
+        if roster is None:
+            raise NotFoundedError("the federation is not founded yet: no genesis is in the log")
+        await asyncio.to_thread(_require_offer, request, proofs, roster)
+        await self._database.write(lambda connection: self._keep_offer(connection, request))
+        logger.info("keys offered", extra={"keys": len(request.keys)})
+
+    def _keep_offer(self, connection: Connection, request: KeyRequest) -> None:
+        waiting = [one for one, _ in pending_keys(key_requests(connection), self._members.roster)]
+        if request.fingerprint in {one.fingerprint for one in waiting}:
+            return
+        if sum(one.member == request.member for one in waiting) >= OFFERS_MAX:
+            raise KeyRequestError("too many offers of this member wait for the coordinators")
+        now = self._clock.now()
+        known = sa.select(JOIN_REQUEST.c.key_id).where(JOIN_REQUEST.c.key_id == request.keys[0].public.key_id)
+        if connection.scalar(known) is not None:
+            raise KeyRequestError("this key was offered before: make a new one")
+        row = {
+            "key_id": request.keys[0].public.key_id,
+            "member": request.member,
+            "node": FURTHER_KEYS,
+            "offered": request.encode(now),
+            "created_ms": to_ms(now),
+        }
+        connection.execute(JOIN_REQUEST.insert().values(row))
+        audit(
+            connection, at_ms=to_ms(now), event="keys-offered", member=request.member, facts={"keys": len(request.keys)}
+        )
 
     def _redeem(
         self, connection: Connection, offer: Offer, request: JoinRequest, key: ec.EllipticCurvePublicKey
@@ -283,6 +353,11 @@ def _invitation(connection: Connection, token: bytes) -> RowMapping:
     if row is None:
         raise TokenError("no invitation has this token")
     return row
+
+
+def _require_offer(request: KeyRequest, proofs: Sequence[bytes], roster: Roster) -> None:
+    key_request.require_sound(request, roster)
+    key_request.require_proofs(request, proofs)
 
 
 def _checked(offer: Offer) -> ec.EllipticCurvePublicKey:

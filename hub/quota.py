@@ -55,6 +55,7 @@ class _Account:
     size: Bucket
     machine_only: Bucket
     rekeys: Bucket
+    renewals: Bucket
     calls: Bucket
     receipts: Bucket
     templates: Bucket
@@ -101,6 +102,12 @@ class Quotas:
         _require(account.rekeys.delay_ms(now))
         account.rekeys.pay(1)
 
+    def charge_renewal(self, member: str) -> None:
+        """Charge a new TLS certificate, once it is certain who asks for it. Raises QuotaError."""
+        account, now = self._account(member)
+        _require(account.renewals.delay_ms(now))
+        account.renewals.pay(1)
+
     def charge_templates(self, member: str, templates: Iterable[bytes]) -> None:
         """Charge, after the fact, the shapes of patterns that this member has not sent before.
 
@@ -125,6 +132,7 @@ class Quotas:
                 size=_full(quota.mib_per_day * MIB, quota.mib_per_day * MIB / _DAY_S, now),
                 machine_only=_full(quota.machine_only_per_hour, quota.machine_only_per_hour / 3_600, now),
                 rekeys=_full(quota.rekeys_per_day, quota.rekeys_per_day / _DAY_S, now),
+                renewals=_full(quota.renewals_per_hour, quota.renewals_per_hour / 3_600, now),
                 calls=_full(quota.calls_per_minute, quota.calls_per_minute / 60, now),
                 receipts=_full(quota.receipts_per_minute, quota.receipts_per_minute / 60, now),
                 templates=_full(quota.pattern_misses_per_minute, quota.pattern_misses_per_minute / 60, now),

@@ -22,7 +22,7 @@ from typing import Final, Protocol, TypeVar
 import grpc
 from sqlalchemy.engine import Connection
 
-from node import store
+from node import desk_keys, store
 from node.settings import NodeSettings
 from port2port import keys, tls
 from port2port.clock import Clock, to_ms
@@ -119,6 +119,9 @@ def join(raw: bytes, directory: Path, *, enrolment: Enrolment, clock: Clock, off
         own = _key(directory / f"officer-{officer.pseudonym}.key", officer.passphrase)
         joining.append(JoiningKey(public=own.record("officer"), pseudonym=officer.pseudonym))
         signers.append(own)
+    desk = desk_keys.make(directory / "desk-keys")
+    joining += [JoiningKey(public=key.record("machine")) for key in desk]
+    signers += desk
     request = JoinRequest(
         federation=invitation.federation,
         member=invitation.member,
@@ -259,6 +262,7 @@ class GrpcEnrolment:
                 public_key=item.public.public,
                 pseudonym=item.pseudonym or "",
                 proof=proof,
+                rp_id=item.public.rp_id or "",
             )
         with self._channel() as channel:
             reply = _call(enrolment_pb2_grpc.EnrolmentStub(channel).Enrol, request)
@@ -295,6 +299,8 @@ def _call(method: grpc.UnaryUnaryMultiCallable[Q, R], request: Q) -> R:
             raise UnavailableError(
                 "the hub's enrolment port does not answer: check address, network and clock"
             ) from error
+        if status is grpc.StatusCode.RESOURCE_EXHAUSTED:
+            raise UnavailableError(text or "the hub's enrolment port has too much to do: try again") from error
         raise EnrolmentRefusedError(text or "the hub refused", status=status.name) from error
 
 

@@ -47,6 +47,7 @@ class MemberQuota:
     machine_only_per_hour: int = 600  # statements that no officer signed
     pattern_misses_per_minute: int = 120
     rekeys_per_day: int = 24  # each is a control entry that every node keeps and folds for ever
+    renewals_per_hour: int = 60  # TLS certificates; a node needs one in twelve hours
     calls_per_minute: int = 6_000  # rpcs of every kind
     receipts_per_minute: int = 60_000
     open_submit_streams: int = 4

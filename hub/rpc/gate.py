@@ -24,6 +24,7 @@ from hub.quota import Quotas
 from hub.revocation import OpenStream, Streams
 from hub.rpc.errors import RequestError, code_of, refuse
 from hub.rpc.peers import peer_of, require_tls13
+from hub.rpc.strangers import Strangers, only_message
 from port2port.clock import Clock
 from port2port.errors import InvariantError, TooLargeError
 from port2port.limits import LIMITS
@@ -79,6 +80,7 @@ class Gate:
         self._quotas = quotas
         self._clock = clock
         self._metrics = metrics
+        self._strangers = Strangers()
 
     def peer(self, context: Context, door: Door = Door.MEMBER) -> Peer:
         """The caller, admitted. Raises TlsVersionError, NotMemberError or QuotaError."""
@@ -103,16 +105,21 @@ class Gate:
         return grpc.unary_unary_rpc_method_handler(behaviour)
 
     def open_unary(self, method: str, kind: type[M], handler: Open[M]) -> Handler:
-        """One request, one reply, over TLS with the server's certificate alone."""
+        """One request, one reply, over TLS with the server's certificate alone.
 
-        async def behaviour(raw: bytes, context: Context) -> bytes:
+        Read as a stream of one: grpc would count a call whose request never comes, and let nobody give it up.
+        """
+
+        async def behaviour(requests: AsyncIterator[bytes], context: Context) -> bytes:
             async def answer() -> bytes:
                 require_tls13(context.auth_context())
-                return (await handler(parse(kind, raw))).SerializeToString()
+                with self._strangers.calling(context.peer()):
+                    raw = await only_message(requests)
+                    return (await handler(parse(kind, raw))).SerializeToString()
 
             return await self._answered(method, context, answer())
 
-        return grpc.unary_unary_rpc_method_handler(behaviour)
+        return grpc.stream_unary_rpc_method_handler(behaviour)
 
     def server_stream(
         self, method: str, kind: type[M], handler: ServerStream[M], *, limit: int, door: Door = Door.MEMBER

@@ -24,7 +24,9 @@ from port2port.tls import SERVER_OPTIONS
 logger = logging.getLogger(__name__)
 _RECEIVE: Final = ("grpc.max_receive_message_length", 2 * LIMITS.message_bytes)
 _OPTIONS: Final = (*(item for item in SERVER_OPTIONS if item[0] != _RECEIVE[0]), _RECEIVE)
-_OPEN_CONCURRENT: Final = 64  # whoever can reach the enrolment port may hold this many calls, and no more
+# Calls on the enrolment port are bounded by address (hub.rpc.strangers). A bound of grpc's own would count answers
+# that a stranger refuses to read, and keep members out.
+_ENROLMENT_OPTIONS: Final = (*_OPTIONS, ("grpc.max_concurrent_streams", 16))
 
 
 class OwnCertificate:
@@ -77,9 +79,7 @@ class Servers:
     ) -> None:
         self._certificate = certificate
         self._mutual = grpc.aio.server(handlers=list(mutual), options=_OPTIONS)
-        self._enrolment = grpc.aio.server(
-            handlers=list(enrolment), options=_OPTIONS, maximum_concurrent_rpcs=_OPEN_CONCURRENT
-        )
+        self._enrolment = grpc.aio.server(handlers=list(enrolment), options=_ENROLMENT_OPTIONS)
 
     async def start(self, *, listen: str, enrolment_listen: str) -> BoundPorts:
         """Bind both addresses and serve. Raises ConfigurationError where one is taken or cannot be bound."""

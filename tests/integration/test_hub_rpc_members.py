@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 from hashlib import sha256
 
+import grpc
 import pytest
 
 from hub.enrolment import ENROL_TAG, RENEW_TAG, deny, invite
+from hub.rpc.strangers import CALLS_PER_ADDRESS
 from hub.tables import TLS_CERTIFICATE
 from port2port.clock import SystemClock, to_ms
 from port2port.limits import MemberQuota
@@ -31,6 +33,7 @@ from tests.fakes.live_hub import (
     refused,
     run,
     submit,
+    told,
     until,
 )
 
@@ -222,5 +225,37 @@ def test_a_member_that_calls_without_end_is_told_to_wait_and_the_others_are_serv
                 many = exchange_pb2.ReceiptsRequest(mine=[exchange_pb2.SignedReceipt()] * 100)
                 answers = [await refused(stub.Receipts(many, timeout=DEADLINE_S)) for _ in range(2)]
                 assert [item.code for item in answers] == ["NOT_CANONICAL", "QUOTA"]
+
+    run(story())
+
+
+@pytest.mark.slow
+def test_a_stranger_who_holds_calls_open_holds_few_and_not_for_long(tmp_path, live):
+    async def silent():
+        await asyncio.Event().wait()
+        yield b""
+
+    async def story() -> None:
+        async with live_hub(tmp_path, live) as hub, hub.channel(enrolment=True) as channel:
+            held = [
+                channel.stream_unary("/port2port.v1.Enrolment/Renew")(silent(), timeout=4 * DEADLINE_S)
+                for _ in range(CALLS_PER_ADDRESS)
+            ]
+            stub = enrolment_pb2_grpc.EnrolmentStub(channel)
+
+            async def challenge() -> str:
+                try:
+                    await stub.Challenge(enrolment_pb2.ChallengeRequest(), timeout=DEADLINE_S)
+                except grpc.aio.AioRpcError as error:
+                    return told(error).status
+                return "OK"
+
+            while (said := await challenge()) == "OK":
+                pass
+            assert said == "RESOURCE_EXHAUSTED"
+            for call in held:
+                answer = await refused(call)
+                assert (answer.status, answer.code) == ("INVALID_ARGUMENT", "REQUEST")
+            assert await challenge() == "OK"
 
     run(story())

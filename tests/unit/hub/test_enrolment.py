@@ -26,11 +26,13 @@ from hub.enrolment import (
 )
 from hub.members import Members
 from hub.nonces import NonceError, Nonces, NonceUsedError
+from hub.quota import QuotaError, Quotas
 from hub.store import open_store
 from port2port.clock import to_ms
 from port2port.errors import MalformedError, NotMemberError
 from port2port.join_request import JoiningKey, JoinRequest, JoinRequestError, decode
 from port2port.keys import SignatureError, generate
+from port2port.limits import MemberQuota
 from port2port.tls import make_csr, make_key, read_certificate
 from tests.fakes.federation import Federation
 
@@ -51,6 +53,7 @@ class Desk:
             members=self.members,
             clock=self.clock,
             nonces=Nonces(b"s" * 32),
+            charge_renewal=Quotas(MemberQuota(renewals_per_hour=3), self.clock).charge_renewal,
         )
 
     def invite(self, member: str = "ghent"):
@@ -223,6 +226,21 @@ def test_after_revocation_or_removal_nothing_is_renewed(desk):
     desk.members.replace_roster(desk.fed.roster)
     with pytest.raises(NotMemberError):
         desk.renew(desk.renewal(desk.fed.ports["belgg"].machine))
+
+
+def test_a_member_renews_so_often_and_neither_another_nor_a_forger_uses_up_its_share(desk):
+    machine = desk.fed.ports["beanr"].machine
+    forged = [replace(desk.renewal(generate()), key_id=machine.key_id) for _ in range(5)]
+    for renewal in forged:
+        with pytest.raises(SignatureError):
+            desk.renew(renewal)
+    for node in (1, 2, 3):
+        desk.renew(desk.renewal(machine, node=node))
+    with pytest.raises(QuotaError):
+        desk.renew(desk.renewal(machine))
+    desk.renew(desk.renewal(desk.fed.ports["belgg"].machine))
+    desk.clock.advance(1_200)
+    desk.renew(desk.renewal(machine))
 
 
 @pytest.mark.parametrize(("days", "renewed"), [(364, True), (454, True), (456, False)])

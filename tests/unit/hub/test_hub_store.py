@@ -16,14 +16,16 @@ from hub.store import Announcements, audit, audit_rows, open_store, read_head
 from hub.tables import HubRow
 from hub.transparency import Log
 from node.tables import NodeRow
+from port2port.console.tables import console_metadata
 from port2port.database import sqlite_url
 from port2port.merkle import EMPTY_ROOT
 from tests.contract.log_store_suite import append, notes
 from tests.fakes.federation import Federation
+from tests.fakes.live_hub import until
 
 
 def differences(connection: sa.Connection) -> list[Any]:
-    return list(compare_metadata(MigrationContext.configure(connection), HubRow.metadata))
+    return list(compare_metadata(MigrationContext.configure(connection), [HubRow.metadata, console_metadata]))
 
 
 @pytest.fixture
@@ -83,8 +85,7 @@ def test_an_append_of_another_process_rings_on_postgresql_also_after_the_connect
                 await asyncio.to_thread(append, log, notes(fed, 2))
                 await asyncio.wait_for(rung.wait(), 10)
                 assert await there.database.write(terminate_listeners) == 1
-                while caplog.text.count("listening for announcements again") < times:
-                    await asyncio.sleep(0.02)
+                await until(lambda times=times: caplog.text.count("listening for announcements again") == times)
                 assert rung.is_set(), "what was announced meanwhile is looked for"
             rung.clear()
             await asyncio.to_thread(append, log, notes(fed, 2))
