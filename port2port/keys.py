@@ -18,6 +18,7 @@ import os
 import secrets
 import stat
 from dataclasses import dataclass
+from functools import lru_cache
 from hashlib import sha256
 from typing import TYPE_CHECKING, Final, Literal, Protocol, get_args
 
@@ -247,7 +248,7 @@ def verify(record: PublicKey, message: bytes, signature: bytes) -> None:
 def verify_ed25519(public: bytes, message: bytes, signature: bytes) -> None:
     """RFC 8032 section 5.1.7 with the raw public key. Raises SignatureError."""
     try:
-        Ed25519PublicKey.from_public_bytes(public).verify(signature, message)
+        _ed25519(public).verify(signature, message)
     except (InvalidSignature, ValueError) as error:
         raise SignatureError("the Ed25519 signature does not hold") from error
 
@@ -369,6 +370,11 @@ def _ed25519_spki(public: bytes) -> bytes:
         raise MalformedError("an Ed25519 public key has 32 bytes")
     key = Ed25519PublicKey.from_public_bytes(public)
     return key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+
+
+@lru_cache(maxsize=1_024)
+def _ed25519(public: bytes) -> Ed25519PublicKey:
+    return Ed25519PublicKey.from_public_bytes(public)
 
 
 def _p256(spki: bytes) -> ec.EllipticCurvePublicKey:

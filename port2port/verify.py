@@ -351,9 +351,9 @@ def _ownership(work: Work) -> None:
     for item in work.objects:
         if said.kind != "import" and item.created is not None and item.type != "marking-definition":
             _require_author(item, own)
-    named = {stix_id for _issuer, stix_id in said.refs()} | {ref.id for ref in said.objects}
-    if any(item.type == "sighting" and item.data["sighting_of_ref"] not in named for item in work.objects):
-        raise PolicyError("a sighting is of an object that its statement names: else its audience is judged by nobody")
+    for item in work.objects:
+        if item.type == "sighting":
+            _require_named(item, said)
     if said.kind in OWN_ONLY and any(issuer != said.issuer for issuer, _stix_id in said.refs()):
         raise PolicyError(f"a {said.kind} acts on its issuer's own objects only")
     if said.kind in {"retract", "suspend"} and not said.refs():
@@ -364,6 +364,12 @@ def _require_author(item: ValidObject, own: str) -> None:
     author = item.id if item.type == "identity" and item.created_by_ref is None else item.created_by_ref
     if author != own:
         raise PolicyError("an object was created by somebody else, or does not say by whom", id=item.id)
+
+
+def _require_named(item: ValidObject, said: Statement) -> None:
+    named = {stix_id for _issuer, stix_id in said.refs()} | {ref.id for ref in said.objects}
+    if item.data["sighting_of_ref"] not in named:
+        raise PolicyError("a sighting is of an object that its statement names: else its audience is judged by nobody")
 
 
 def _object_marking(work: Work) -> None:

@@ -75,8 +75,8 @@ def decode_envelope(raw: bytes) -> SignedEnvelope:
         signed=outer.signed,
         payload_type=signed.payload_type,
         statement=signed.statement,
-        signatures=tuple(Signature(key_id=item.keyid.hex(), sig=item.sig) for item in signed.signatures),
-        objects=tuple(SaltedObject(salt=item.salt, body=item.object) for item in outer.objects),
+        signatures=tuple([Signature(key_id=item.keyid.hex(), sig=item.sig) for item in signed.signatures]),
+        objects=tuple([SaltedObject(salt=item.salt, body=item.object) for item in outer.objects]),
     )
 
 

@@ -148,29 +148,25 @@ class Checker:
 def good_between(work: Work, roster: Roster | None) -> tuple[int, int]:
     """The times of logging for which the judgement about time holds: from now to the next expiry."""
     now = work.context.received_ms
-    ends = [to_ms(work.said.issued) + LIMITS.max_age_ms]
-    if roster is not None:
-        for item in work.sealed.signatures:
-            key = roster.keys.get(item.key_id)
-            if key is not None:
-                ends += [key.not_after_ms, key.not_after_ms + LIMITS.max_age_ms]
-    return now, min((end for end in ends if end >= now), default=now)
+    until = to_ms(work.said.issued) + LIMITS.max_age_ms
+    keys = {} if roster is None else roster.keys
+    for item in work.sealed.signatures:
+        key = keys.get(item.key_id)
+        if key is not None:
+            end = key.not_after_ms
+            until = min(until, end if end >= now else end + LIMITS.max_age_ms)
+    return now, max(now, until)
 
 
 def _passed(work: Work, at: RosterAt) -> Checked:
-    candidate = Candidate(
-        work=work,
-        revokes=frozenset(item.id for item in work.objects if item.revoked),
-        version=at.version,
-        good_ms=good_between(work, at.roster),
-    )
-    templates = _templates(work)
-    return Checked(candidate=candidate, machine_only=is_machine_only(work.voices), templates=templates)
+    revokes = frozenset([item.id for item in work.objects if item.revoked])
+    candidate = Candidate(work=work, revokes=revokes, version=at.version, good_ms=good_between(work, at.roster))
+    return Checked(candidate=candidate, machine_only=is_machine_only(work.voices), templates=_templates(work))
 
 
 def _templates(work: Work) -> tuple[bytes, ...]:
     """The shapes of its patterns, whether the cache knew them or not: that would tell of others' entries."""
-    return tuple(item.template for item in work.objects if item.template is not None)
+    return tuple([item.template for item in work.objects if item.template is not None])
 
 
 def _require_kind(work: Work) -> None:

@@ -45,7 +45,7 @@ def tlp_of_id(marking_id: str) -> Tlp | None:
 def effective_marking(marking_ids: Iterable[str]) -> Tlp | None:
     """The strictest TLP label among the references; None if there is none (the caller fails closed)."""
     found = [tlp for tlp in map(tlp_of_id, marking_ids) if tlp is not None]
-    return strictest(*found) if found else None
+    return (found[0] if len(found) == 1 else strictest(*found)) if found else None
 
 
 def marking_definition(tlp: Tlp) -> bytes:
