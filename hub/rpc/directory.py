@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from importlib.metadata import version
 
-from hub.members import Peer
+from hub.members import Members, Peer
 from port2port.clock import Clock, to_ms
 from port2port.v1 import directory_pb2
 
@@ -12,13 +12,15 @@ from port2port.v1 import directory_pb2
 class Directory:
     """``genesis_hash`` is hex."""
 
-    def __init__(self, *, federation: str, genesis_hash: str, clock: Clock) -> None:
+    def __init__(self, *, federation: str, genesis_hash: str, clock: Clock, members: Members) -> None:
         self._federation = federation
         self._genesis = bytes.fromhex(genesis_hash)
         self._clock = clock
+        self._members = members
 
-    async def describe(self, peer: Peer, _request: directory_pb2.DescribeRequest) -> directory_pb2.DescribeReply:
+    async def describe(self, peer: Peer, request: directory_pb2.DescribeRequest) -> directory_pb2.DescribeReply:
         """Name, trust anchor to compare, version, the caller's member id, and the time."""
+        self._members.compare_version(peer, request.version)
         return directory_pb2.DescribeReply(
             federation=self._federation,
             genesis=self._genesis,

@@ -12,6 +12,7 @@ from hub.ca import CertificateAuthority
 from hub.enrolment import Enrolment
 from hub.feed import Feed
 from hub.intake import Intake
+from hub.members import Members
 from hub.quota import Quotas
 from hub.receipts import Receipts
 from hub.recovery import Recovery
@@ -59,6 +60,7 @@ class Parts:
     hub_key: SigningKey
     metrics: Metrics
     health: Health
+    members: Members
     quota: MemberQuota
 
 
@@ -110,7 +112,9 @@ def _transparency(gate: Gate, parts: Parts) -> grpc.GenericRpcHandler:
 
 
 def _directory(gate: Gate, parts: Parts) -> grpc.GenericRpcHandler:
-    service = Directory(federation=parts.federation, genesis_hash=parts.genesis_hash, clock=parts.clock)
+    service = Directory(
+        federation=parts.federation, genesis_hash=parts.genesis_hash, clock=parts.clock, members=parts.members
+    )
     describe = gate.unary("Directory.Describe", directory_pb2.DescribeRequest, service.describe, door=Door.CERTIFICATE)
     return generic(DIRECTORY, {"Describe": describe})
 
