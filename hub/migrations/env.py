@@ -5,10 +5,11 @@ from __future__ import annotations
 from alembic import context
 
 from hub.tables import HubRow
+from port2port.console.tables import console_metadata
 
 context.configure(
     connection=context.config.attributes["connection"],
-    target_metadata=HubRow.metadata,
+    target_metadata=[HubRow.metadata, console_metadata],
     render_as_batch=True,
     transactional_ddl=True,
 )

@@ -12,6 +12,7 @@ from alembic.runtime.migration import MigrationContext
 
 from node import store, tables
 from node.store import AuditLine, Head, NodeStore, open_store
+from port2port.console.tables import console_metadata
 from port2port.database import sqlite_url
 from port2port.errors import ConfigurationError, ConflictError
 from port2port.merkle import Frontier, extend_with_roots
@@ -27,7 +28,7 @@ def opened(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[NodeStore
 def test_the_migrations_give_exactly_the_tables(opened: NodeStore) -> None:
     def differences(connection: sa.Connection) -> list[object]:
         context = MigrationContext.configure(connection, opts={"compare_type": True})
-        return list(compare_metadata(context, tables.metadata))
+        return list(compare_metadata(context, [tables.metadata, console_metadata]))
 
     assert opened.read_now(differences) == []
 
