@@ -149,11 +149,11 @@ class Invitation(HubRow, table=True):
 
 
 class JoinRequest(HubRow, table=True):
-    """Keys that a node offered with its invitation and that coordinators have not put into the roster yet."""
+    """Keys that a node offered with its invitation, or a member later (node 0), for the coordinators to approve."""
 
     __tablename__ = "join_request"
 
-    key_id: str = Field(primary_key=True, description="of the machine key that was offered")
+    key_id: str = Field(primary_key=True, description="of the first key that was offered")
     member: str
     node: int
     offered: bytes = Field(description="canonical JSON of the public keys")

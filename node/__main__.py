@@ -34,6 +34,7 @@ def build_parser() -> argparse.ArgumentParser:
     _report(commands)
     _questions(commands)
     _decisions(commands)
+    _officers(commands)
     _keeping(commands)
     return parser
 
@@ -158,6 +159,18 @@ def _decisions(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     _officer(approve, second=False)
 
 
+def _officers(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    officer = commands.add_parser("officer", help="keys of this port's officers, and desk keys")
+    actions = officer.add_subparsers(dest="action", required=True, metavar="ACTION")
+    _command(actions, "list", "whose keys are in force, offered, revoked or expired")
+    add = _command(actions, "add", "make a key file for an officer and offer it to the coordinators")
+    add.add_argument("pseudonym", metavar="PSEUDONYM", help="letters, digits, '-' and '_'; never a name")
+    add.add_argument("--passphrase-file", type=Path, help="file with the new key's passphrase (else it is asked for)")
+    add.add_argument("--no-passphrase", action="store_true", help="do not encrypt the key file (demo only)")
+    more = _command(actions, "desk-keys", "make further desk keys, with which acts wait for officers, and offer them")
+    more.add_argument("--count", type=int, choices=range(1, 17), default=8, metavar="N", help="how many (default 8)")
+
+
 # Each command loads its own module only: a question at the desk does not wait for gRPC.
 def _keeping(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     _command(commands, "rekey", "make a new machine key, signed for by the old one")
@@ -182,6 +195,7 @@ ACTIONS = {
     "seen": ("asking", "run_seen"),
     "hits": ("asking", "run_hits"),
     "indicators": ("asking", "run_indicators"),
+    "officer": ("officers", "run"),
     "retract": ("reviewing", "run_retract"),
     "suppress": ("reviewing", "run_suppress"),
     "approve-rule": ("reviewing", "run_approve_rule"),

@@ -57,7 +57,10 @@ class JoiningKey:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JoinRequest:
-    """One node's request: exactly one machine key, any officers' keys, and a witness key that is none of them."""
+    """One node's request: its machine key, then any desk keys and officers' keys, and a witness key of its own.
+
+    The first key of class machine is the node's; the others are desk keys, which sign for acts that wait for officers.
+    """
 
     federation: str
     member: str
@@ -68,9 +71,8 @@ class JoinRequest:
     def __post_init__(self) -> None:
         if not 1 <= len(self.keys) <= KEYS_MAX or not 1 <= self.node <= NODE_MAX:
             raise JoinRequestError(f"a join request has 1 to {KEYS_MAX} keys and a node number from 1")
-        machines = [item for item in self.keys if item.public.key_class == "machine"]
-        if len(machines) != 1:
-            raise JoinRequestError("a join request has exactly one machine key")
+        if all(item.public.key_class != "machine" for item in self.keys):
+            raise JoinRequestError("a join request has a machine key")
         publics = {item.public.public for item in self.keys}
         if len(publics) != len(self.keys) or self.witness_key in publics:
             raise JoinRequestError("one key has one role: a key is offered twice")
@@ -85,8 +87,7 @@ class JoinRequest:
     @property
     def fingerprint(self) -> str:
         """SHA-256 over the canonical JSON of all that is to be approved, in 16 groups of 4 hex digits."""
-        digest = sha256(b"P2P-join-v1\0" + canonical.dumps(self._core())).hexdigest()
-        return " ".join(digest[at : at + _GROUP] for at in range(0, len(digest), _GROUP))
+        return in_groups(sha256(b"P2P-join-v1\0" + canonical.dumps(self._core())).hexdigest())
 
     def _core(self) -> dict[str, Json]:
         return {
@@ -106,6 +107,11 @@ class JoinRequest:
             "v": 1,
         }
         return canonical.dumps({**self._core(), **more})
+
+
+def in_groups(digest: str) -> str:
+    """A digest as two people read it to each other: 16 groups of 4 hex digits."""
+    return " ".join(digest[at : at + _GROUP] for at in range(0, len(digest), _GROUP))
 
 
 def _base64(raw: bytes) -> str:
@@ -128,7 +134,7 @@ def decode(raw: bytes) -> JoinRequest:
         federation=federation,
         member=member_id(member),
         node=node,
-        keys=tuple(map(_key, keys)),
+        keys=tuple(map(joining_key, keys)),
         witness_key=base64_exact(data["witness_key"]),
     )
     if made.fingerprint != data["fingerprint"]:
@@ -136,7 +142,8 @@ def decode(raw: bytes) -> JoinRequest:
     return made
 
 
-def _key(value: Json) -> JoiningKey:
+def joining_key(value: Json) -> JoiningKey:
+    """The reverse of a key's form in a request. Raises MalformedError."""
     if not isinstance(value, dict) or "pseudonym" not in value:
         raise JoinRequestError("a joining key has the fields of a key and a pseudonym or null")
     pseudonym = value["pseudonym"]

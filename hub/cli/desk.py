@@ -10,16 +10,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
+from importlib.metadata import version
 from pathlib import Path
 from types import TracebackType
-from typing import Final, Self
+from typing import Final, Self, TypeAlias
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from hub import keyring
 from hub.audience import Audiences
-from hub.enrolment import deny, invite, join_requests, pending
+from hub.enrolment import deny, invite, join_requests, key_requests, pending, pending_keys
 from hub.intake import Checker, IntakeJudge, Outcome, admit
 from hub.keyring import Keyring
 from hub.recovery import Admission, is_open, require_compared
@@ -35,6 +36,7 @@ from port2port.errors import ConfigurationError, MalformedError, PolicyError
 from port2port.genesis import Genesis, from_statement, genesis_hash
 from port2port.invitation import Invitation
 from port2port.join_request import JoinRequest
+from port2port.key_request import KeyRequest
 from port2port.limits import LIMITS
 from port2port.roster import Roster
 from port2port.statement import decode
@@ -42,6 +44,7 @@ from port2port.stix.validate import ValidObject
 from port2port.wire import decode_envelope
 
 DAY_MS: Final = 86_400_000
+Waiting: TypeAlias = tuple[JoinRequest | KeyRequest, int]
 
 
 @dataclass(slots=True, kw_only=True)
@@ -80,6 +83,13 @@ class Desk:
     def roster(self) -> Roster | None:
         """As the log has it now."""
         return self.store.database.read_now(fold_roster).roster
+
+    def waiting(self) -> list[Waiting]:
+        """What nodes and members have offered and coordinators have not approved, oldest first."""
+        roster = self.roster()
+        joining = pending(self.store.database.read_now(join_requests), roster)
+        further = pending_keys(self.store.database.read_now(key_requests), roster)
+        return sorted([*joining, *further], key=lambda item: item[1])
 
     def genesis(self) -> tuple[Genesis, str]:
         """The genesis in the log, and its hash. Raises ConfigurationError before there is one."""
@@ -124,25 +134,32 @@ def run_invite(args: argparse.Namespace) -> int:
 def run_requests(args: argparse.Namespace) -> int:
     """List what waits for the coordinators, or write one of them to a file."""
     with Desk.open(args.config) as desk:
-        waiting = pending(desk.store.database.read_now(join_requests), desk.roster())
+        waiting = desk.waiting()
     if args.export is not None:
         if args.out is None:
             raise ConfigurationError("--export needs --out FILE")
         request, asked_ms = _chosen(waiting, args.export)
         _write_new(args.out, request.encode(from_ms(asked_ms)) + b"\n")
-        print(f"join request of {request.member}, node {request.node}: {args.out}")
+        print(f"{_what(request)}: {args.out}")
         print(f"fingerprint {request.fingerprint}")
         return 0
     if not waiting:
         print("nobody waits")
     for request, asked_ms in waiting:
-        print(f"{request.fingerprint.replace(' ', '')[:12]}  {request.member}  node {request.node}")
+        print(f"{request.fingerprint.replace(' ', '')[:12]}  {_what(request)}")
         print(f"    asked {to_text(from_ms(asked_ms))}  keys {len(request.keys)}")
         print(f"    fingerprint {request.fingerprint}")
     return 0
 
 
-def _chosen(waiting: Sequence[tuple[JoinRequest, int]], name: str) -> tuple[JoinRequest, int]:
+def _what(request: JoinRequest | KeyRequest) -> str:
+    if isinstance(request, JoinRequest):
+        return f"join request of {request.member}, node {request.node}"
+    officers = [item.pseudonym for item in request.keys if item.pseudonym is not None]
+    return f"further keys of {request.member}" + (f", officer {', '.join(officers)}" if officers else "")
+
+
+def _chosen(waiting: Sequence[Waiting], name: str) -> Waiting:
     """By member id, or by the beginning of the fingerprint. Raises ConfigurationError unless exactly one fits."""
     short = name.replace(" ", "").lower()
     found = [
@@ -265,7 +282,7 @@ def _status(desk: Desk) -> dict[str, object]:
     head = desk.store.database.read_now(read_head)
     known = desk.store.database.read_now(founded)
     roster = desk.roster()
-    waiting = pending(desk.store.database.read_now(join_requests), roster)
+    waiting, ours = desk.waiting(), version("port2port")
     active = sa.select(sa.func.count()).where(
         TLS_CERTIFICATE.c.not_after_ms > desk.now_ms, TLS_CERTIFICATE.c.denied_ms.is_(None)
     )
@@ -278,6 +295,9 @@ def _status(desk: Desk) -> dict[str, object]:
         "log_root": head.root.hex(),
         "last_entry": to_text(from_ms(head.last_received_ms)) if head.next else None,
         "roster_version": 0 if roster is None else roster.version,
+        "software_version": ours,
+        "minimum_version": None if roster is None else roster.minimum_version,
+        "upgrade_needed": roster is not None and not roster.admits(ours),
         "members": 0 if roster is None else len(roster.members()),
         "join_requests_waiting": len(waiting),
         "certificates_in_force": desk.store.database.read_now(lambda c: c.scalar(active)),

@@ -6,7 +6,7 @@ from hub.ca import CertificateAuthority
 from hub.enrolment import Enrolment, Offer, Renewal
 from hub.rpc.errors import RequestError
 from port2port.join_request import KEYS_MAX, JoiningKey
-from port2port.keys import PublicKey, key_id_of
+from port2port.keys import PublicKey, Scheme, key_id_of
 from port2port.v1 import enrolment_pb2
 
 
@@ -24,7 +24,7 @@ class EnrolmentService:
         offer = Offer(
             token=request.token,
             csr=request.csr,
-            keys=tuple(map(_key, request.keys)),
+            keys=tuple(map(offered_key, request.keys)),
             proofs=tuple(item.proof for item in request.keys),
             witness_key=request.witness_key,
         )
@@ -49,14 +49,16 @@ class EnrolmentService:
         return enrolment_pb2.RenewReply(certificate=issued.der, ca=self._ca.root_der)
 
 
-def _key(item: enrolment_pb2.OfferedKey) -> JoiningKey:
-    """Raises MalformedError. Passkeys name a relying party, for which the message has no field: they join by rekey."""
-    if item.scheme != "ed25519" or item.key_class not in {"machine", "officer"}:
-        raise RequestError("machine and officer keys of scheme ed25519 are enrolled; a passkey is added later")
+def offered_key(item: enrolment_pb2.OfferedKey) -> JoiningKey:
+    """A key on the wire. Raises MalformedError."""
+    if item.scheme not in {"ed25519", "webauthn-es256"} or item.key_class not in {"machine", "officer"}:
+        raise RequestError("keys of class machine or officer are offered, of scheme ed25519 or webauthn-es256")
+    scheme: Scheme = "ed25519" if item.scheme == "ed25519" else "webauthn-es256"
     public = PublicKey(
-        key_id=key_id_of(item.public_key),
-        scheme="ed25519",
+        key_id=key_id_of(item.public_key, scheme=scheme),
+        scheme=scheme,
         key_class="machine" if item.key_class == "machine" else "officer",
         public=item.public_key,
+        rp_id=item.rp_id or None,
     )
     return JoiningKey(public=public, pseudonym=item.pseudonym or None)

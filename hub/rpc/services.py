@@ -113,10 +113,15 @@ def _transparency(gate: Gate, parts: Parts) -> grpc.GenericRpcHandler:
 
 def _directory(gate: Gate, parts: Parts) -> grpc.GenericRpcHandler:
     service = Directory(
-        federation=parts.federation, genesis_hash=parts.genesis_hash, clock=parts.clock, members=parts.members
+        federation=parts.federation,
+        genesis_hash=parts.genesis_hash,
+        clock=parts.clock,
+        enrolment=parts.enrolment,
+        members=parts.members,
     )
     describe = gate.unary("Directory.Describe", directory_pb2.DescribeRequest, service.describe, door=Door.CERTIFICATE)
-    return generic(DIRECTORY, {"Describe": describe})
+    offer_keys = gate.unary("Directory.OfferKeys", directory_pb2.OfferKeysRequest, service.offer_keys)
+    return generic(DIRECTORY, {"Describe": describe, "OfferKeys": offer_keys})
 
 
 def _health(gate: Gate, parts: Parts) -> grpc.GenericRpcHandler:

@@ -13,6 +13,7 @@ from node.inbox import Batch, BatchEntry
 from node.receipts import SignedReceipt
 from node.uplink.hub import Answer, Description, Outcome, RecoverPart
 from port2port import errors, tls
+from port2port.key_request import KeyRequest
 from port2port.keys import verify_ed25519
 from port2port.merkle import HASH_BYTES
 from port2port.v1 import (
@@ -121,6 +122,22 @@ class GrpcHub:
         with _our_errors():
             reply = await self._log.Recover(requests(), timeout=STREAM_S)
         return reply.size, reply.wanted
+
+    async def offer_keys(self, request: KeyRequest, proofs: Sequence[bytes]) -> str:
+        """Offer further keys of this member."""
+        asked = directory_pb2.OfferKeysRequest(keyid=bytes.fromhex(request.signer), sig=request.sig)
+        for item, proof in zip(request.keys, proofs, strict=True):
+            asked.keys.add(
+                key_class=item.public.key_class,
+                scheme=item.public.scheme,
+                public_key=item.public.public,
+                pseudonym=item.pseudonym or "",
+                proof=proof,
+                rp_id=item.public.rp_id or "",
+            )
+        with _our_errors():
+            reply = await self._directory.OfferKeys(asked, timeout=CALL_S)
+        return reply.fingerprint
 
     async def close(self) -> None:
         """Let go of the connection."""

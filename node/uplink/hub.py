@@ -9,6 +9,7 @@ from typing import Protocol
 
 from node.inbox import Batch, BatchEntry
 from node.receipts import SignedReceipt
+from port2port.key_request import KeyRequest
 
 
 class Outcome(Enum):
@@ -67,6 +68,10 @@ class Hub(Protocol):
     async def cosign(self, note: bytes) -> bytes: ...
     async def recover(self, parts: AsyncIterator[RecoverPart]) -> tuple[int, int]:
         """(size the hub has now, size it must reach)."""
+        ...
+
+    async def offer_keys(self, request: KeyRequest, proofs: Sequence[bytes]) -> str:
+        """Offer further keys of this member; the fingerprint as the hub computed it."""
         ...
 
     async def close(self) -> None: ...

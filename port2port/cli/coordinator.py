@@ -11,15 +11,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from port2port import canonical, coordination, keys
+from port2port import canonical, coordination, key_request, keys
 from port2port.canonical import Json
 from port2port.clock import Clock, SystemClock, from_ms, from_text, to_ms
 from port2port.coordination import ControlLog, Proposal, document
 from port2port.errors import ConfigurationError, MalformedError, PolicyError
 from port2port.genesis import from_b64, from_statement, genesis_hash, to_b64
 from port2port.ids import is_member_id
-from port2port.join_request import JoinRequest
+from port2port.join_request import JoiningKey, JoinRequest
 from port2port.join_request import decode as decode_join_request
+from port2port.key_request import KeyRequest
 from port2port.keys import Ed25519Key
 from port2port.roster import MEMBER_KINDS
 from port2port.statement import Statement
@@ -41,8 +42,8 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     init = commands.add_parser("init", help="make this coordinator's key")
     init.add_argument("--name", required=True, help="short name of the coordinator, e.g. ndc")
     _common(init, needs_log=False)
-    approve = commands.add_parser("approve", help="sign a genesis, a join request or another coordinator's proposal")
-    approve.add_argument("file", type=Path, help="genesis proposal, join request or proposal")
+    approve = commands.add_parser("approve", help="sign a genesis, a request or another coordinator's proposal")
+    approve.add_argument("file", type=Path, help="genesis proposal, join request, key request or proposal")
     _common(approve, needs_log=False)
     _output(approve)
     approve.add_argument("--name", help="join request of a new member: its full name (else it is asked for)")
@@ -174,7 +175,10 @@ def _approve(args: argparse.Namespace, clock: Clock) -> int:
         coordination.require_sound(made, control)
         return _sign_and_write(args, desk, made, control)
     control = _log(args, desk)
-    ops = _join_ops(args, decode_join_request(raw), control, clock)
+    if kind == key_request.TYPE:
+        ops = _offer_ops(key_request.decode(raw), control, clock)
+    else:
+        ops = _join_ops(args, decode_join_request(raw), control, clock)
     return _decide(args, desk, control, "roster", ops=ops, clock=clock)
 
 
@@ -182,7 +186,7 @@ def _join_ops(
     args: argparse.Namespace, request: JoinRequest, control: ControlLog, clock: Clock
 ) -> list[dict[str, Json]]:
     """What the request asks of the roster. ``decode`` recomputed the fingerprint from the very keys approved here."""
-    member, now_ms = request.member, to_ms(clock.now())
+    member = request.member
     if request.federation != control.roster.genesis.federation:
         raise PolicyError("the join request is for another federation")
     print(f"join request of {member}, node {request.node}")
@@ -190,20 +194,36 @@ def _join_ops(
     ops: list[dict[str, Json]] = []
     if member not in control.roster.member_table:
         ops.append(_new_member(args, member, _full_name(args, member)))
-    for item in request.keys:
-        days = OFFICER_KEY_DAYS if item.public.key_class == "officer" else MACHINE_KEY_DAYS
-        ops.append(
-            {
-                "op": "add-key",
-                "member": member,
-                "key": item.public.to_json(),
-                "pseudonym": item.pseudonym,
-                "not_after_ms": now_ms + days * _DAY_MS,
-            }
-        )
+    ops += [_added(member, item, clock) for item in request.keys]
     # Added, not set: each node of a member co-signs with a key of its own, and the member is one witness.
     ops.append({"op": "add-witness-key", "member": member, "public": to_b64(request.witness_key)})
     return ops
+
+
+def _offer_ops(request: KeyRequest, control: ControlLog, clock: Clock) -> list[dict[str, Json]]:
+    """Further keys of a member: signed by its rostered machine key, which this checks without asking the hub."""
+    if request.federation != control.roster.genesis.federation:
+        raise PolicyError("the key request is for another federation")
+    key_request.require_sound(request, control.roster)
+    print(f"further keys of {request.member}: {', '.join(map(_offered, request.keys))}")
+    print(f"  fingerprint  {request.fingerprint}   <- compare by telephone with what the node shows")
+    return [_added(request.member, item, clock) for item in request.keys]
+
+
+def _offered(item: JoiningKey) -> str:
+    what = "passkey" if item.public.rp_id else "key file"
+    return "a machine's key" if item.pseudonym is None else f"{what} of officer {item.pseudonym}"
+
+
+def _added(member: str, item: JoiningKey, clock: Clock) -> dict[str, Json]:
+    days = OFFICER_KEY_DAYS if item.public.key_class == "officer" else MACHINE_KEY_DAYS
+    return {
+        "op": "add-key",
+        "member": member,
+        "key": item.public.to_json(),
+        "pseudonym": item.pseudonym,
+        "not_after_ms": to_ms(clock.now()) + days * _DAY_MS,
+    }
 
 
 def _full_name(args: argparse.Namespace, member: str) -> str:

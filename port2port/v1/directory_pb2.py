@@ -22,19 +22,24 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from port2port.v1 import enrolment_pb2 as port2port_dot_v1_dot_enrolment__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1cport2port/v1/directory.proto\x12\x0cport2port.v1\"\"\n\x0f\x44\x65scribeRequest\x12\x0f\n\x07version\x18\x01 \x01(\t\"e\n\rDescribeReply\x12\x12\n\nfederation\x18\x01 \x01(\t\x12\x0f\n\x07genesis\x18\x02 \x01(\x0c\x12\x0f\n\x07version\x18\x03 \x01(\t\x12\x0e\n\x06member\x18\x04 \x01(\t\x12\x0e\n\x06now_ms\x18\x05 \x01(\x04\x32S\n\tDirectory\x12\x46\n\x08\x44\x65scribe\x12\x1d.port2port.v1.DescribeRequest\x1a\x1b.port2port.v1.DescribeReplyb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1cport2port/v1/directory.proto\x12\x0cport2port.v1\x1a\x1cport2port/v1/enrolment.proto\"V\n\x10OfferKeysRequest\x12&\n\x04keys\x18\x01 \x03(\x0b\x32\x18.port2port.v1.OfferedKey\x12\r\n\x05keyid\x18\x02 \x01(\x0c\x12\x0b\n\x03sig\x18\x03 \x01(\x0c\"%\n\x0eOfferKeysReply\x12\x13\n\x0b\x66ingerprint\x18\x01 \x01(\t\"\"\n\x0f\x44\x65scribeRequest\x12\x0f\n\x07version\x18\x01 \x01(\t\"e\n\rDescribeReply\x12\x12\n\nfederation\x18\x01 \x01(\t\x12\x0f\n\x07genesis\x18\x02 \x01(\x0c\x12\x0f\n\x07version\x18\x03 \x01(\t\x12\x0e\n\x06member\x18\x04 \x01(\t\x12\x0e\n\x06now_ms\x18\x05 \x01(\x04\x32\x9e\x01\n\tDirectory\x12\x46\n\x08\x44\x65scribe\x12\x1d.port2port.v1.DescribeRequest\x1a\x1b.port2port.v1.DescribeReply\x12I\n\tOfferKeys\x12\x1e.port2port.v1.OfferKeysRequest\x1a\x1c.port2port.v1.OfferKeysReplyb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'port2port.v1.directory_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_DESCRIBEREQUEST']._serialized_start=46
-  _globals['_DESCRIBEREQUEST']._serialized_end=80
-  _globals['_DESCRIBEREPLY']._serialized_start=82
-  _globals['_DESCRIBEREPLY']._serialized_end=183
-  _globals['_DIRECTORY']._serialized_start=185
-  _globals['_DIRECTORY']._serialized_end=268
+  _globals['_OFFERKEYSREQUEST']._serialized_start=76
+  _globals['_OFFERKEYSREQUEST']._serialized_end=162
+  _globals['_OFFERKEYSREPLY']._serialized_start=164
+  _globals['_OFFERKEYSREPLY']._serialized_end=201
+  _globals['_DESCRIBEREQUEST']._serialized_start=203
+  _globals['_DESCRIBEREQUEST']._serialized_end=237
+  _globals['_DESCRIBEREPLY']._serialized_start=239
+  _globals['_DESCRIBEREPLY']._serialized_end=340
+  _globals['_DIRECTORY']._serialized_start=343
+  _globals['_DIRECTORY']._serialized_end=501
 # @@protoc_insertion_point(module_scope)

@@ -3,8 +3,11 @@
 isort:skip_file
 What a node needs to know about the hub itself. Who belongs is in the log, not here."""
 
+from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
+from google.protobuf.internal import containers as _containers
+from port2port.v1 import enrolment_pb2 as _enrolment_pb2
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -15,6 +18,56 @@ else:
     from typing_extensions import TypeAlias as _TypeAlias, Never as _Never
 
 DESCRIPTOR: _descriptor.FileDescriptor
+
+@_typing.final
+class OfferKeysRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    KEYS_FIELD_NUMBER: _builtins.int
+    KEYID_FIELD_NUMBER: _builtins.int
+    SIG_FIELD_NUMBER: _builtins.int
+    keyid: _builtins.bytes
+    """SHA-256 of the SubjectPublicKeyInfo of the member's machine key that vouches for them, 32 bytes."""
+    sig: _builtins.bytes
+    """Ed25519 by that key over the same message."""
+    @_builtins.property
+    def keys(self) -> _containers.RepeatedCompositeFieldContainer[_enrolment_pb2.OfferedKey]:
+        """1 to 16 keys; each proof is over "P2P-offer-keys-v1\\0" | SHA-256(canonical JSON of federation, keys, member)."""
+
+    def __init__(
+        self,
+        *,
+        keys: _abc.Iterable[_enrolment_pb2.OfferedKey] | None = ...,
+        keyid: _builtins.bytes = ...,
+        sig: _builtins.bytes = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["keyid", b"keyid", "keys", b"keys", "sig", b"sig"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___OfferKeysRequest: _TypeAlias = OfferKeysRequest  # noqa: Y015
+
+@_typing.final
+class OfferKeysReply(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    FINGERPRINT_FIELD_NUMBER: _builtins.int
+    fingerprint: _builtins.str
+    """Fingerprint of the request, as the hub computed it (hex, 16 groups of 4)."""
+    def __init__(
+        self,
+        *,
+        fingerprint: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["fingerprint", b"fingerprint"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___OfferKeysReply: _TypeAlias = OfferKeysReply  # noqa: Y015
 
 @_typing.final
 class DescribeRequest(_message.Message):

@@ -40,6 +40,11 @@ class DirectoryStub:
                 request_serializer=port2port_dot_v1_dot_directory__pb2.DescribeRequest.SerializeToString,
                 response_deserializer=port2port_dot_v1_dot_directory__pb2.DescribeReply.FromString,
                 _registered_method=True)
+        self.OfferKeys = channel.unary_unary(
+                '/port2port.v1.Directory/OfferKeys',
+                request_serializer=port2port_dot_v1_dot_directory__pb2.OfferKeysRequest.SerializeToString,
+                response_deserializer=port2port_dot_v1_dot_directory__pb2.OfferKeysReply.FromString,
+                _registered_method=True)
 
 
 class DirectoryServicer:
@@ -53,6 +58,14 @@ class DirectoryServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def OfferKeys(self, request, context):
+        """A member offers further keys for the roster: an officer's passkey or key file, or desk keys. They wait for the
+        coordinators, who compare the fingerprint by telephone; offering the same again changes nothing.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_DirectoryServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -60,6 +73,11 @@ def add_DirectoryServicer_to_server(servicer, server):
                     servicer.Describe,
                     request_deserializer=port2port_dot_v1_dot_directory__pb2.DescribeRequest.FromString,
                     response_serializer=port2port_dot_v1_dot_directory__pb2.DescribeReply.SerializeToString,
+            ),
+            'OfferKeys': grpc.unary_unary_rpc_method_handler(
+                    servicer.OfferKeys,
+                    request_deserializer=port2port_dot_v1_dot_directory__pb2.OfferKeysRequest.FromString,
+                    response_serializer=port2port_dot_v1_dot_directory__pb2.OfferKeysReply.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -90,6 +108,33 @@ class Directory:
             '/port2port.v1.Directory/Describe',
             port2port_dot_v1_dot_directory__pb2.DescribeRequest.SerializeToString,
             port2port_dot_v1_dot_directory__pb2.DescribeReply.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def OfferKeys(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/port2port.v1.Directory/OfferKeys',
+            port2port_dot_v1_dot_directory__pb2.OfferKeysRequest.SerializeToString,
+            port2port_dot_v1_dot_directory__pb2.OfferKeysReply.FromString,
             options,
             channel_credentials,
             insecure,

@@ -35,6 +35,10 @@ class DirectoryStub:
     def __new__(cls, channel: _aio.Channel) -> DirectoryAsyncStub: ...
     Describe: _grpc.UnaryUnaryMultiCallable[_directory_pb2.DescribeRequest, _directory_pb2.DescribeReply]
     """Who the hub is, and whom it takes the caller for; answers also while the log recovers."""
+    OfferKeys: _grpc.UnaryUnaryMultiCallable[_directory_pb2.OfferKeysRequest, _directory_pb2.OfferKeysReply]
+    """A member offers further keys for the roster: an officer's passkey or key file, or desk keys. They wait for the
+    coordinators, who compare the fingerprint by telephone; offering the same again changes nothing.
+    """
 
 @_typing.type_check_only
 class DirectoryAsyncStub(DirectoryStub):
@@ -43,6 +47,10 @@ class DirectoryAsyncStub(DirectoryStub):
     def __init__(self, channel: _aio.Channel) -> None: ...
     Describe: _aio.UnaryUnaryMultiCallable[_directory_pb2.DescribeRequest, _directory_pb2.DescribeReply]  # type: ignore[assignment]
     """Who the hub is, and whom it takes the caller for; answers also while the log recovers."""
+    OfferKeys: _aio.UnaryUnaryMultiCallable[_directory_pb2.OfferKeysRequest, _directory_pb2.OfferKeysReply]  # type: ignore[assignment]
+    """A member offers further keys for the roster: an officer's passkey or key file, or desk keys. They wait for the
+    coordinators, who compare the fingerprint by telephone; offering the same again changes nothing.
+    """
 
 class DirectoryServicer(metaclass=_abc_1.ABCMeta):
     """Mutual TLS 1.3."""
@@ -54,5 +62,15 @@ class DirectoryServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_directory_pb2.DescribeReply, _abc.Awaitable[_directory_pb2.DescribeReply]]:
         """Who the hub is, and whom it takes the caller for; answers also while the log recovers."""
+
+    @_abc_1.abstractmethod
+    def OfferKeys(
+        self,
+        request: _directory_pb2.OfferKeysRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_directory_pb2.OfferKeysReply, _abc.Awaitable[_directory_pb2.OfferKeysReply]]:
+        """A member offers further keys for the roster: an officer's passkey or key file, or desk keys. They wait for the
+        coordinators, who compare the fingerprint by telephone; offering the same again changes nothing.
+        """
 
 def add_DirectoryServicer_to_server(servicer: DirectoryServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

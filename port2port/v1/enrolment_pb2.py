@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1cport2port/v1/enrolment.proto\x12\x0cport2port.v1\"e\n\nOfferedKey\x12\x11\n\tkey_class\x18\x01 \x01(\t\x12\x0e\n\x06scheme\x18\x02 \x01(\t\x12\x12\n\npublic_key\x18\x03 \x01(\x0c\x12\x11\n\tpseudonym\x18\x04 \x01(\t\x12\r\n\x05proof\x18\x05 \x01(\x0c\"g\n\x0c\x45nrolRequest\x12\r\n\x05token\x18\x01 \x01(\x0c\x12\x0b\n\x03\x63sr\x18\x02 \x01(\x0c\x12&\n\x04keys\x18\x03 \x03(\x0b\x32\x18.port2port.v1.OfferedKey\x12\x13\n\x0bwitness_key\x18\x04 \x01(\x0c\"P\n\nEnrolReply\x12\x13\n\x0b\x63\x65rtificate\x18\x01 \x01(\x0c\x12\n\n\x02\x63\x61\x18\x02 \x01(\x0c\x12\x13\n\x0b\x66ingerprint\x18\x03 \x01(\t\x12\x0c\n\x04node\x18\x04 \x01(\r\"\x12\n\x10\x43hallengeRequest\"\x1f\n\x0e\x43hallengeReply\x12\r\n\x05nonce\x18\x01 \x01(\x0c\"T\n\x0cRenewRequest\x12\r\n\x05nonce\x18\x01 \x01(\x0c\x12\x0b\n\x03\x63sr\x18\x02 \x01(\x0c\x12\r\n\x05keyid\x18\x03 \x01(\x0c\x12\x0c\n\x04node\x18\x04 \x01(\r\x12\x0b\n\x03sig\x18\x05 \x01(\x0c\"-\n\nRenewReply\x12\x13\n\x0b\x63\x65rtificate\x18\x01 \x01(\x0c\x12\n\n\x02\x63\x61\x18\x02 \x01(\x0c\x32\xd4\x01\n\tEnrolment\x12=\n\x05\x45nrol\x12\x1a.port2port.v1.EnrolRequest\x1a\x18.port2port.v1.EnrolReply\x12I\n\tChallenge\x12\x1e.port2port.v1.ChallengeRequest\x1a\x1c.port2port.v1.ChallengeReply\x12=\n\x05Renew\x12\x1a.port2port.v1.RenewRequest\x1a\x18.port2port.v1.RenewReplyb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1cport2port/v1/enrolment.proto\x12\x0cport2port.v1\"t\n\nOfferedKey\x12\x11\n\tkey_class\x18\x01 \x01(\t\x12\x0e\n\x06scheme\x18\x02 \x01(\t\x12\x12\n\npublic_key\x18\x03 \x01(\x0c\x12\x11\n\tpseudonym\x18\x04 \x01(\t\x12\r\n\x05proof\x18\x05 \x01(\x0c\x12\r\n\x05rp_id\x18\x06 \x01(\t\"g\n\x0c\x45nrolRequest\x12\r\n\x05token\x18\x01 \x01(\x0c\x12\x0b\n\x03\x63sr\x18\x02 \x01(\x0c\x12&\n\x04keys\x18\x03 \x03(\x0b\x32\x18.port2port.v1.OfferedKey\x12\x13\n\x0bwitness_key\x18\x04 \x01(\x0c\"P\n\nEnrolReply\x12\x13\n\x0b\x63\x65rtificate\x18\x01 \x01(\x0c\x12\n\n\x02\x63\x61\x18\x02 \x01(\x0c\x12\x13\n\x0b\x66ingerprint\x18\x03 \x01(\t\x12\x0c\n\x04node\x18\x04 \x01(\r\"\x12\n\x10\x43hallengeRequest\"\x1f\n\x0e\x43hallengeReply\x12\r\n\x05nonce\x18\x01 \x01(\x0c\"T\n\x0cRenewRequest\x12\r\n\x05nonce\x18\x01 \x01(\x0c\x12\x0b\n\x03\x63sr\x18\x02 \x01(\x0c\x12\r\n\x05keyid\x18\x03 \x01(\x0c\x12\x0c\n\x04node\x18\x04 \x01(\r\x12\x0b\n\x03sig\x18\x05 \x01(\x0c\"-\n\nRenewReply\x12\x13\n\x0b\x63\x65rtificate\x18\x01 \x01(\x0c\x12\n\n\x02\x63\x61\x18\x02 \x01(\x0c\x32\xd4\x01\n\tEnrolment\x12=\n\x05\x45nrol\x12\x1a.port2port.v1.EnrolRequest\x1a\x18.port2port.v1.EnrolReply\x12I\n\tChallenge\x12\x1e.port2port.v1.ChallengeRequest\x1a\x1c.port2port.v1.ChallengeReply\x12=\n\x05Renew\x12\x1a.port2port.v1.RenewRequest\x1a\x18.port2port.v1.RenewReplyb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -32,19 +32,19 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'port2port.v1.enrolment_pb2'
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_OFFEREDKEY']._serialized_start=46
-  _globals['_OFFEREDKEY']._serialized_end=147
-  _globals['_ENROLREQUEST']._serialized_start=149
-  _globals['_ENROLREQUEST']._serialized_end=252
-  _globals['_ENROLREPLY']._serialized_start=254
-  _globals['_ENROLREPLY']._serialized_end=334
-  _globals['_CHALLENGEREQUEST']._serialized_start=336
-  _globals['_CHALLENGEREQUEST']._serialized_end=354
-  _globals['_CHALLENGEREPLY']._serialized_start=356
-  _globals['_CHALLENGEREPLY']._serialized_end=387
-  _globals['_RENEWREQUEST']._serialized_start=389
-  _globals['_RENEWREQUEST']._serialized_end=473
-  _globals['_RENEWREPLY']._serialized_start=475
-  _globals['_RENEWREPLY']._serialized_end=520
-  _globals['_ENROLMENT']._serialized_start=523
-  _globals['_ENROLMENT']._serialized_end=735
+  _globals['_OFFEREDKEY']._serialized_end=162
+  _globals['_ENROLREQUEST']._serialized_start=164
+  _globals['_ENROLREQUEST']._serialized_end=267
+  _globals['_ENROLREPLY']._serialized_start=269
+  _globals['_ENROLREPLY']._serialized_end=349
+  _globals['_CHALLENGEREQUEST']._serialized_start=351
+  _globals['_CHALLENGEREQUEST']._serialized_end=369
+  _globals['_CHALLENGEREPLY']._serialized_start=371
+  _globals['_CHALLENGEREPLY']._serialized_end=402
+  _globals['_RENEWREQUEST']._serialized_start=404
+  _globals['_RENEWREQUEST']._serialized_end=488
+  _globals['_RENEWREPLY']._serialized_start=490
+  _globals['_RENEWREPLY']._serialized_end=535
+  _globals['_ENROLMENT']._serialized_start=538
+  _globals['_ENROLMENT']._serialized_end=750
 # @@protoc_insertion_point(module_scope)

@@ -29,6 +29,7 @@ class OfferedKey(_message.Message):
     PUBLIC_KEY_FIELD_NUMBER: _builtins.int
     PSEUDONYM_FIELD_NUMBER: _builtins.int
     PROOF_FIELD_NUMBER: _builtins.int
+    RP_ID_FIELD_NUMBER: _builtins.int
     key_class: _builtins.str
     """"machine" or "officer"."""
     scheme: _builtins.str
@@ -39,6 +40,8 @@ class OfferedKey(_message.Message):
     """Officer keys: a pseudonym that only this port can resolve. Never a name."""
     proof: _builtins.bytes
     """Signature by this very key over "P2P-enrol-v1\\0" | SHA-256(token): it is held by who offers it."""
+    rp_id: _builtins.str
+    """WebAuthn only: the relying party the passkey was made for, a lower-case host name."""
     def __init__(
         self,
         *,
@@ -47,10 +50,11 @@ class OfferedKey(_message.Message):
         public_key: _builtins.bytes = ...,
         pseudonym: _builtins.str = ...,
         proof: _builtins.bytes = ...,
+        rp_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["key_class", b"key_class", "proof", b"proof", "pseudonym", b"pseudonym", "public_key", b"public_key", "scheme", b"scheme"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["key_class", b"key_class", "proof", b"proof", "pseudonym", b"pseudonym", "public_key", b"public_key", "rp_id", b"rp_id", "scheme", b"scheme"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -72,7 +76,9 @@ class EnrolRequest(_message.Message):
     """Ed25519 key with which this node will co-sign checkpoints: 32 raw bytes, a key of its own."""
     @_builtins.property
     def keys(self) -> _containers.RepeatedCompositeFieldContainer[Global___OfferedKey]:
-        """The node's keys, to be approved by the coordinators."""
+        """The node's keys, to be approved by the coordinators. The first of class machine is the node's own; further ones
+        are desk keys, which sign for acts that wait for officers.
+        """
 
     def __init__(
         self,

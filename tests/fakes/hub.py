@@ -16,6 +16,7 @@ from node.uplink.hub import Answer, Description, Outcome, RecoverPart
 from port2port.checkpoint import SignedCheckpoint
 from port2port.clock import to_ms
 from port2port.errors import LogBehindError, NotFoundError, NotMemberError, Port2PortError, UnavailableError
+from port2port.key_request import KeyRequest, require_proofs
 from port2port.verify import Context, RefusedError, verify
 from tests.fakes.federation import statement_of
 from tests.fakes.feed import FakeFeed, digest_in
@@ -42,6 +43,7 @@ class FakeHub:
     feed_held: set[str] = field(default_factory=set)
     hidden: set[tuple[str, int]] = field(default_factory=set)
     recovered: list[RecoverPart] = field(default_factory=list)
+    offered: list[KeyRequest] = field(default_factory=list)
     connections: int = 0
     changed: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -182,6 +184,11 @@ class FakeConnection:
                     self._hub.feed.leaves.append(part.leaf_hashes[entry.index - part.first_index])
         self._hub.behind = False
         return len(self._hub.feed.leaves), len(self._hub.feed.leaves)
+
+    async def offer_keys(self, request: KeyRequest, proofs: Sequence[bytes]) -> str:
+        require_proofs(request, proofs)
+        self._hub.offered.append(request)
+        return request.fingerprint
 
     async def close(self) -> None:
         self.closed = True
