@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import re
-import shutil
 import socket
 import threading
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from playwright.sync_api import sync_playwright
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.responses import FileResponse, HTMLResponse, Response
@@ -21,7 +18,7 @@ from uvicorn import Config, Server
 
 from port2port.console.assets import load_assets
 from port2port.console.security import Headers
-from tests.fakes.needs import need
+from tests.fakes.browser import opened
 from tests.fakes.waiting import wait_until
 
 if TYPE_CHECKING:
@@ -30,28 +27,26 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
     from starlette.requests import Request
 
+    from tests.fakes.browser import Watched
+
 PAGES = Path(__file__).parent / "pages"
-CHROMIUM = os.environ.get("P2P_CHROMIUM", "/usr/bin/chromium")
-QUIET = (
-    "--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
-    "--disable-component-update --disable-sync --disable-extensions --mute-audio"
-)
 READY_MS = 30_000
 _ASSET = re.compile(r"@([\w./]+)@")
 
 
 @dataclass(slots=True)
 class MapPage:
-    """An open page; ``complaints`` is everything the browser's console said, policy violations included."""
+    """An open page, under watch: any complaint of the browser's console fails the test at the end."""
 
-    page: Page
-    address: str
-    complaints: list[str] = field(default_factory=list)
-    requests: list[str] = field(default_factory=list)
+    watched: Watched
+
+    @property
+    def page(self) -> Page:
+        return self.watched.page
 
     def open(self, query: str = "") -> MapPage:
         """Load the page and wait until its map is drawn."""
-        self.page.goto(f"{self.address}/{query}")
+        self.page.goto(f"{self.watched.origin}/{query}")
         self.page.wait_for_function("() => document.documentElement.dataset.ready === 'yes'", timeout=READY_MS)
         return self
 
@@ -82,25 +77,10 @@ def served(*routes: Route) -> Iterator[str]:
 
 
 @contextlib.contextmanager
-def chromium(**options: object) -> Iterator[Browser]:
-    """Headless Chromium of the system; the test is skipped with the remedy where there is none."""
-    need(shutil.which(CHROMIUM), what="Chromium", remedy="apt-get install chromium, or set P2P_CHROMIUM")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=QUIET.split(), **options)  # type: ignore[arg-type]  # passed on
-        yield browser
-        browser.close()
-
-
-@contextlib.contextmanager
-def map_page(browser: Browser, address: str, **options: Any) -> Iterator[MapPage]:
+def map_page(browser: Browser, address: str, **options: object) -> Iterator[MapPage]:
     """A fresh page, not loaded yet; ``options`` are those of a browser context."""
-    context = browser.new_context(**({"viewport": {"width": 1200, "height": 900}} | options))
-    found = MapPage(page=context.new_page(), address=address)
-    found.page.on("console", lambda said: found.complaints.append(f"{said.type}: {said.text}"))
-    found.page.on("pageerror", lambda error: found.complaints.append(f"page error: {error}"))
-    found.page.on("request", lambda request: found.requests.append(request.url))
-    yield found
-    context.close()
+    with opened(browser, address, **({"viewport": {"width": 1200, "height": 900}} | options)) as watched:
+        yield MapPage(watched=watched)
 
 
 def _app(*routes: Route) -> Starlette:
