@@ -8,13 +8,15 @@ from pathlib import Path
 
 import pytest
 
-from node import alarms
-from node.alarms import Code, Level
-from node.settings import AlarmSettings
+from node import alarms, app, identity
+from node.alarms import Alarm, Code, Level
+from node.settings import AlarmSettings, NodeSettings
 from node.status import status
 from node.uplink.faults import alarm_of
 from port2port.clock import to_ms
+from port2port.settings import load
 from port2port.verify import UpgradeNeededError
+from tests.fakes.enrolment import FakeEnrolment
 from tests.fakes.federation import Federation
 from tests.fakes.feed import FakeFeed
 from tests.fakes.nodes import TestNode, make_node
@@ -118,3 +120,22 @@ def test_the_alarm_over_a_control_entry_ends_once_the_entry_is_understood(
     ask_for(feed, "0.5.0")
     asyncio.run(node.pull(feed))
     assert standing(node) == []
+
+
+def test_a_node_compares_itself_with_its_roster_at_every_start(tmp_path: Path) -> None:
+    hub = FakeEnrolment(Federation(members=(A, "belgg")))
+    raw = hub.invitation(A).to_bytes()
+    joined = identity.join(raw, tmp_path / "n", enrolment=hub, clock=hub.fed.clock, officer=None)
+    settings, feed = load(joined.settings, NodeSettings), FakeFeed(hub.fed)
+    feed.log(*hub.fed.founding())
+    ask_for(feed, "99.0.0")
+    first = app.open_node(settings, clock=hub.fed.clock)
+    asyncio.run(first.inbox.receive(feed.batch(0, 3)))
+    first.store.write_now(lambda c: alarms.clear_alarm(c, Code.UPGRADE_NEEDED, alarms.MINIMUM_VERSION, 1))
+    first.store.write_now(lambda c: alarms.raise_alarm(c, Alarm(code=Code.UPGRADE_NEEDED, text="not understood"), 1))
+    first.close()
+    again = app.open_node(settings, clock=hub.fed.clock)
+    found = [item for item in again.store.read_now(alarms.standing) if item.code is Code.UPGRADE_NEEDED]
+    again.close()
+    assert [item.subject for item in found] == [alarms.MINIMUM_VERSION]
+    assert found[0].text.endswith("the federation asks for 99.0.0 or newer: upgrade this node")
