@@ -216,8 +216,8 @@ class Provider:
 
     async def _fetch(self, url: str) -> dict[str, object]:
         try:
-            async with self._client() as client:
-                answer = await client.get(url, withhold_token=True)
+            async with httpx2.AsyncClient(timeout=_TIMEOUT_S, follow_redirects=False, trust_env=False) as client:
+                answer = await client.get(url)
             if answer.status_code != httpx2.codes.OK or len(answer.content) > _ANSWER_BYTES:
                 raise ProviderError("the provider does not answer as it should")
             value = answer.json()

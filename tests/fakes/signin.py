@@ -88,7 +88,8 @@ class SignedConsole:
         return self.signin.database.write_now(action)
 
     def browser(self) -> Visitor:
-        return Visitor(client(self.app, self.signin.settings.origin))
+        """A new one; over https also where the origin is localhost, because its cookie jar knows no exception."""
+        return Visitor(client(self.app, self.signin.settings.origin.replace("http:", "https:")))
 
     def account(self, pseudonym: str = "A-17", *roles: Role) -> accounts.Account:
         chosen = frozenset(roles) or frozenset({Role.VIEWER, Role.OFFICER})
