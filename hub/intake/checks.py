@@ -21,6 +21,7 @@ from port2port.ids import FEDERATION_ISSUER
 from port2port.limits import LIMITS
 from port2port.merkle import SIZE_MAX
 from port2port.roster import Roster
+from port2port.sharing import named_in
 from port2port.statement import Kind
 from port2port.stix.validate import ValidObject
 from port2port.verify import STEPS, Context, Work, run
@@ -160,7 +161,9 @@ def good_between(work: Work, roster: Roster | None) -> tuple[int, int]:
 
 def _passed(work: Work, at: RosterAt) -> Checked:
     revokes = frozenset([item.id for item in work.objects if item.revoked])
-    candidate = Candidate(work=work, revokes=revokes, version=at.version, good_ms=good_between(work, at.roster))
+    names = named_in([item.data for item in work.objects])
+    good_ms = good_between(work, at.roster)
+    candidate = Candidate(work=work, revokes=revokes, names=names, version=at.version, good_ms=good_ms)
     return Checked(candidate=candidate, machine_only=is_machine_only(work.voices), templates=_templates(work))
 
 

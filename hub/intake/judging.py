@@ -6,7 +6,8 @@ Ownership and history of objects, in log order, by (realm, issuer, STIX id):
 2. a new version is newer than the newest one (a member's identity may ride along unchanged);
 3. a retraction needs an object to retract;
 4. a reference is to an object that the issuer of the reference may read. A hidden one and none at all answer alike;
-5. a reference to another's object is marked at least as strictly, for at most its audience.
+5. a reference to another's object is marked at least as strictly, for at most its audience; so is one that stands in
+   an object, as far as the issuer of the reference may read what it names.
 
 Of each object the newest version for each audience is enough for all of this, and of the newest
 ``AUDIENCES_REMEMBERED`` audiences only: what was superseded is dropped when it is next looked at, since nobody may
@@ -36,10 +37,12 @@ from port2port.sharing import (
     Audience,
     Name,
     Outlet,
+    WiderError,
     audience_of,
     member_reader,
     no_wider_than,
     permits,
+    require_no_wider,
     require_one_realm,
 )
 from port2port.statement import Statement
@@ -73,12 +76,6 @@ class OldVersionError(ConflictError):
     """Not newer than the version that is logged already."""
 
     code = "OLD_VERSION"
-
-
-class WiderError(PolicyError):
-    """It would reach somebody who may not read what it refers to, or is marked less strictly."""
-
-    code = "WIDER_THAN_REFERENCE"
 
 
 class NotJudgedError(PolicyError):
@@ -122,6 +119,7 @@ class IntakeJudge:
         self._at = NO_ROSTER
         self._stamp: tuple[int, bytes] | None = None
         self._objects: dict[Name, list[_Version]] = {}
+        self._makers: dict[str, set[str]] = {}
 
     @property
     def at(self) -> RosterAt:
@@ -134,7 +132,8 @@ class IntakeJudge:
             self._at = fold_roster(connection, self._at)
         self._stamp = None
         ids = {stix_id for item in group for stix_id in _touched(item.work.said)}
-        self._objects = {}
+        ids |= frozenset().union(*(item.names for item in group))
+        self._objects, self._makers = {}, {}
         if ids and head.next:
             self._load(connection, ids)
 
@@ -162,6 +161,7 @@ class IntakeJudge:
         self._require_history(said)
         if roster is not None:
             self._require_refs(said, roster)
+            require_no_wider(said, self._named(candidate), roster)
         self._note(candidate)
 
     def end(self, stamp: tuple[int, bytes]) -> None:
@@ -176,7 +176,7 @@ class IntakeJudge:
         self._audiences.load(connection, (row.visibility for row in kept))
         for row in kept:
             version = _Version(row.modified, bool(row.revoked), self._audiences.audience(row.visibility))
-            self._objects.setdefault((row.issuer, row.stix_id), []).append(version)
+            self._add((row.issuer, row.stix_id), version)
 
     def _again(self, candidate: Candidate, index: int, received_ms: int) -> None:
         work = candidate.work
@@ -191,14 +191,18 @@ class IntakeJudge:
         self._at = RosterAt(roster=folded, version=self._at.version + 1, digest=work.digest)
 
     def _note(self, candidate: Candidate) -> None:
-        said, objects = candidate.work.said, self._objects
+        said = candidate.work.said
         for ref in said.objects:
             if ref.modified is not None:
                 version = _Version(ref.modified, ref.id in candidate.revokes, said)
-                objects.setdefault((said.issuer, ref.id), []).append(version)
+                self._add((said.issuer, ref.id), version)
         if said.kind == "retract":
             for name in said.refs():
-                objects.setdefault(name, []).append(_Version(None, True, said))
+                self._add(name, _Version(None, True, said))
+
+    def _add(self, name: Name, version: _Version) -> None:
+        self._objects.setdefault(name, []).append(version)
+        self._makers.setdefault(name[1], set()).add(name[0])
 
     def _realms(self, issuer: str, names: Sequence[Name], roster: Roster | None) -> dict[Name, str]:
         """The realms of those objects that the issuer of a statement may read: others do not exist for it."""
@@ -240,6 +244,19 @@ class IntakeJudge:
                 decision = no_wider_than(audience_of(said), parent, roster)
                 if not decision:
                     raise WiderError(decision.reasons[0].sentence, id=stix_id)
+
+    def _named(self, candidate: Candidate) -> list[tuple[str, list[Audience]]]:
+        """Others' objects that its objects name, but for those that the statement names with their issuer."""
+        said = candidate.work.said
+        if not candidate.names:
+            return []
+        apart = {stix_id for _, stix_id in said.refs()}
+        return [
+            (stix_id, [item.audience for item in self._objects[issuer, stix_id] if item.modified is not None])
+            for stix_id in candidate.names - apart
+            for issuer in self._makers.get(stix_id, ())
+            if issuer != said.issuer
+        ]
 
     def _newest_readable(self, said: Statement, name: Name, roster: Roster) -> Audience:
         for version in reversed(self._versions(said, name)):

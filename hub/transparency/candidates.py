@@ -18,7 +18,8 @@ from port2port.verify import Work
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Candidate:
-    """A statement on its way into the log. ``revokes`` are the ids of its objects that say revoked.
+    """A statement on its way into the log. ``revokes`` are the ids of its objects that say revoked, ``names`` those of
+    the objects that its own objects name.
 
     It was verified under the roster of ``version`` control entries, and that judgement holds where it is logged at a
     time within ``good_ms``. The work's context asks the log itself for the last sequence (``Log.last_seq``).
@@ -26,6 +27,7 @@ class Candidate:
 
     work: Work
     revokes: frozenset[str] = frozenset()
+    names: frozenset[str] = frozenset()
     version: int = 0
     good_ms: tuple[int, int] = (0, 0)
 

@@ -17,6 +17,7 @@ from port2port.sharing.readers import (
 )
 from port2port.sharing.realm import Name, OtherRealmError, RealmOf, nothing_known, realm_bound, require_one_realm
 from port2port.sharing.reasons import Decision, Reason
+from port2port.sharing.references import WiderError, named_in, require_no_wider
 from port2port.sharing.rule import permits
 from port2port.sharing.table import Outlet
 
@@ -35,16 +36,19 @@ __all__ = [
     "RealmOf",
     "Reason",
     "RosterView",
+    "WiderError",
     "affiliate_reader",
     "audience_of",
     "consumer_reader",
     "explain",
     "may_ask_why",
     "member_reader",
+    "named_in",
     "no_wider_than",
     "nothing_known",
     "permits",
     "realm_bound",
+    "require_no_wider",
     "require_one_realm",
     "resolve_readers",
     "visibility_key",
