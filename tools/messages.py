@@ -7,6 +7,8 @@
 A message of a section may be translated in the frame's catalogues instead: "Save" is written once.
 """
 
+# ruff: noqa: INP001  (a developer's script, not a package)
+
 from __future__ import annotations
 
 import sys

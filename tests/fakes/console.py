@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import re
 import socket
 import threading
@@ -123,8 +124,13 @@ def parts(person: Person | None = OFFICER, **changes: object) -> Parts:
 
 
 def app(person: Person | None = OFFICER, **changes: object) -> Starlette:
-    """Such a console."""
-    return build(parts(person, **changes))
+    """Such a console; the plain one is built once."""
+    return build(parts(person, **changes)) if changes or person is not OFFICER else _plain()
+
+
+@functools.cache
+def _plain() -> Starlette:
+    return build(parts())
 
 
 @contextlib.contextmanager
