@@ -34,6 +34,7 @@ from port2port.statement import LogSeen, ObjectRef, Statement
 from port2port.stix.validate import ValidObject
 from port2port.tlp import Tlp
 from port2port.verify import Context, SealedDeliveryError, Work
+from port2port.wire import decode_envelope
 
 # Issuer, authority, audience, time, commitments, objects, ownership, marking: all that needs no signature.
 _STEPS: Final = (verify.STEPS[7], *verify.STEPS[11:18])
@@ -142,6 +143,7 @@ def compose(
         sharing.require_one_realm(one.statement, partial(store.realm_of, connection))
         rehearse(one, author, act.roster, act.now, voices)
         _require_no_wider(connection, one.statement, act.roster)
+        _require_named_no_wider(connection, one, author, act.roster)
     return made
 
 
@@ -301,6 +303,33 @@ def _require_no_wider(connection: Connection, statement: Statement, roster: Rost
         if not decision:
             why = " ".join(reason.sentence for reason in decision.reasons)
             raise WiderError(f"this refers to an indicator of {key[1]}: {why}", id=key[2])
+
+
+def _require_named_no_wider(connection: Connection, said: Composed, author: Author, roster: Roster) -> None:
+    """The same of what its objects name: ends of a relationship, objects of a note or report. Raises WiderError.
+
+    The hub asks so, too, of all that we may read; what we have not read stays as it is.
+    """
+    names = sharing.named_in([author.validate(item.body).data for item in said.objects])
+    apart = {stix_id for _, stix_id in said.statement.refs()}
+    known = [pair for stix_id in sorted(names - apart) for pair in _audiences(connection, author.member, stix_id)]
+    try:
+        sharing.require_no_wider(said.statement, known, roster)
+    except sharing.WiderError as error:
+        stix_id = str(error.facts["id"])
+        raise WiderError(
+            f"an object in this names {stix_id}, which another port made: {error.text}", id=stix_id
+        ) from error
+
+
+def _audiences(connection: Connection, member: str, stix_id: str) -> list[tuple[str, list[sharing.Audience]]]:
+    """For each other port that made an object of this id: (id, who may know of each of its versions, newest last)."""
+    found: dict[str, list[sharing.Audience]] = {}
+    for entry in store.entries_with(connection, stix_id):
+        if entry.issuer != member:
+            said = stm.decode(decode_envelope(entry.envelope).statement)
+            found.setdefault(entry.issuer, []).append(sharing.audience_of(said))
+    return [(stix_id, versions) for versions in found.values()]
 
 
 def _chunks(proposal: Proposal, objects: Sequence[bytes]) -> list[list[bytes]]:

@@ -218,6 +218,13 @@ def own_entry(connection: Connection, statement_id: str) -> StoredEntry | None:
     return None if row is None else _stored(row)
 
 
+def entries_with(connection: Connection, stix_id: str) -> list[StoredEntry]:
+    """The entries that brought a version of an object of this id, whoever made it, in log order."""
+    those = sa.select(_OBJECT.c.index).where(_OBJECT.c.stix_id == stix_id)
+    query = sa.select(_ENTRY).where(_ENTRY.c.index.in_(those)).order_by(_ENTRY.c.index)
+    return [_stored(row) for row in connection.execute(query)]
+
+
 def entries_from(connection: Connection, start: int, *, limit: int) -> list[StoredEntry]:
     """Entries from a log index on, in log order."""
     query = sa.select(_ENTRY).where(_ENTRY.c.index >= start).order_by(_ENTRY.c.index).limit(limit)

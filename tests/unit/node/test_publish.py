@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -12,6 +14,7 @@ from node import drafts, evidence, outbox, publish, review, tables
 from node.drafts import Proposal
 from port2port import statement as stm
 from port2port.limits import LIMITS
+from port2port.stix import objects as stix
 from port2port.tlp import Tlp
 from port2port.verify import RefusedError, SealedDeliveryError
 from port2port.wire import decode_envelope
@@ -173,3 +176,34 @@ def test_an_expired_officer_signs_nothing(desk: Desk) -> None:
     desk.fed.clock.advance(400 * 86_400)
     with pytest.raises(publish.OfficerError, match="has expired"):
         desk.publish(desk.draft(), amber())
+
+
+def naming(desk: Desk, other: str, tlp: Tlp) -> bytes:
+    """A note of this port about another's object."""
+    header = stix.Header(
+        ident=uuid.uuid4(), issuer=desk.fed.identity(desk.member), created=desk.fed.clock.now(), tlp=tlp
+    )
+    return stix.note(header, content="seen at the quay", object_refs=[other])
+
+
+def tell(desk: Desk, tlp: Tlp, other: str, **more: Any) -> list[outbox.Queued]:
+    proposal = Proposal(kind="note", objects=(naming(desk, other, tlp),), tlp=tlp, **more)
+    return desk.node.store.write_now(lambda c: publish.publish(c, desk.author, proposal, desk.act()))
+
+
+def test_a_note_about_anothers_object_is_as_strict_and_for_nobody_else(harbour: Harbour, desk: Desk) -> None:
+    draft = desk.draft()
+    desk.publish(draft, amber())
+    desk.send()
+    harbour.pull()
+    other, reader, outsider = stix_id_of(draft.proposal.objects[0]), harbour.desks[A], harbour.desks[C]
+    before = reader.count(tables.Outbox)
+    for tlp, more in ((Tlp.GREEN, {}), (Tlp.AMBER, {"recipients": (C,)})):
+        with pytest.raises(publish.WiderError, match="which another port made"):
+            tell(reader, tlp, other, **more)
+    assert reader.count(tables.Outbox) == before
+    assert tell(reader, Tlp.AMBER, other, groups=("seaports",))
+    assert tell(desk, Tlp.GREEN, other), "its own object is its own affair"
+    # What it has not read it cannot tell from what nobody has made: both pass, here and at the hub.
+    for unknown in (other, f"indicator--{uuid.uuid4()}"):
+        assert tell(outsider, Tlp.GREEN, unknown)
