@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.slow
 
 SEA, LAND = (60, 60), (700, 480)
+PICTURE = "() => { p2p.vessels.redraw(); return p2p.vessels.canvas.toDataURL(); }"
 HOUR = 3_600
 FROM = 1_795_300_000 - 1_795_300_000 % HOUR
 
@@ -111,9 +112,9 @@ def test_each_state_is_drawn_in_its_own_way(shown: MapPage) -> None:
     drawn = []
     for state in range(4):
         put(shown, ["205000001", 5120000, 410000, 0, 0, state, ""], at=state + 1)
-        drawn.append(shown.run("() => p2p.vessels.canvas.toDataURL()"))
+        drawn.append(shown.run(PICTURE))
     shown.run("() => p2p.vessels.select('205000001')")
-    drawn.append(shown.run("() => p2p.vessels.canvas.toDataURL()"))
+    drawn.append(shown.run(PICTURE))
     assert len(set(drawn)) == 5
 
 
@@ -233,9 +234,9 @@ def test_playing_moves_the_window_on_and_the_lanes_name_their_events(shown: MapP
     shown.page.get_by_role("button", name="Play").click()
     shown.page.wait_for_function("(from) => p2p.timeline.chosen.from > from", arg=FROM)
     shown.page.get_by_role("button", name="Pause").click()
-    shown.page.locator("#timeline svg path").first.click()
+    shown.page.locator("#timeline > div > svg path").first.click()
     assert shown.events("event") == [{"lane": "beanr", "id": "e1"}]
-    expect(shown.page.locator("#timeline svg")).to_contain_text("Zeebrugge")
+    expect(shown.page.locator("#timeline > div > svg")).to_contain_text("Zeebrugge")
 
 
 def test_the_timeline_follows_the_theme(shown: MapPage) -> None:

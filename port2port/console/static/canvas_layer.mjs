@@ -3,7 +3,7 @@
 
 import L from "./vendor/leaflet.js";
 
-const MARGIN = 0.25;
+const MARGIN = 0.1;
 const RADIANS = Math.PI / 180;
 
 export const CanvasLayer = L.Layer.extend({
@@ -14,12 +14,21 @@ export const CanvasLayer = L.Layer.extend({
     this.canvas.setAttribute("aria-hidden", "true");
     this.canvas.style.pointerEvents = "none";
     map.on("moveend zoomend viewreset resize", this.redraw, this);
+    map.on("move", this.dragged, this);
     this.redraw();
     return this;
   },
 
+  /** While the map is dragged, draw again as soon as the margin is used up. */
+  dragged() {
+    const margin = this._map.getSize().multiplyBy(MARGIN);
+    const away = this._map.containerPointToLayerPoint([0, 0]).subtract(this.corner).subtract(margin);
+    if (Math.abs(away.x) > margin.x || Math.abs(away.y) > margin.y) this.redraw();
+  },
+
   onRemove(map) {
     map.off("moveend zoomend viewreset resize", this.redraw, this);
+    map.off("move", this.dragged, this);
     this.canvas.remove();
     this.canvas = null;
   },
@@ -31,6 +40,7 @@ export const CanvasLayer = L.Layer.extend({
     const size = map.getSize();
     const margin = L.point(Math.round(size.x * MARGIN), Math.round(size.y * MARGIN));
     const corner = map.containerPointToLayerPoint(margin.multiplyBy(-1)).round();
+    this.corner = corner;
     const whole = size.add(margin.multiplyBy(2));
     const g = this.prepare(whole, corner);
     const origin = map.getPixelOrigin().add(corner);

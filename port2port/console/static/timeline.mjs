@@ -13,7 +13,7 @@
 
 import uPlot from "./vendor/uPlot.iife.min.js";
 import { isStill, onThemeChange, readPalette } from "./palette.mjs";
-import { SEVERITIES, drawLanes } from "./lanes.mjs";
+import { SEVERITIES, drawLanes, glyph, svg } from "./lanes.mjs";
 
 export const WORDS = {
   label: "Timeline: choose a period",
@@ -22,6 +22,10 @@ export const WORDS = {
   pause: "Pause",
   faster: "Speed",
   all: "All, up to now",
+  low: "Low",
+  medium: "Medium",
+  high: "High",
+  critical: "Critical",
 };
 
 const SPEEDS = [10, 60];
@@ -62,7 +66,7 @@ class Timeline {
     speed.setAttribute("aria-label", this.words.faster);
     this.shown = document.createElement("output");
     this.shown.textContent = this.words.all;
-    bar.append(button(this.words.now, () => this.window(null)), this.playButton, speed, this.shown);
+    bar.append(button(this.words.now, () => this.window(null)), this.playButton, speed, this.shown, this.legend());
     this.plotBox = document.createElement("div");
     this.plotBox.className = "p2p-timeline-plot";
     this.plotBox.tabIndex = 0;
@@ -71,6 +75,20 @@ class Timeline {
     this.plotBox.addEventListener("keydown", (event) => this.pressed(event));
     this.laneBox = document.createElement("div");
     this.element.append(bar, this.plotBox, this.laneBox);
+  }
+
+  /** What shapes and colours mean. */
+  legend() {
+    const list = document.createElement("span");
+    list.className = "p2p-timeline-legend";
+    for (const severity of SEVERITIES) {
+      const sign = svg("svg", { viewBox: "-7 -7 14 14", width: 14, height: 14, "aria-hidden": "true" });
+      sign.append(svg("path", { d: glyph(severity), class: `p2p-${severity}` }));
+      const entry = document.createElement("span");
+      entry.append(sign, ` ${this.words[severity]}`);
+      list.append(entry);
+    }
+    return list;
   }
 
   set(data) {
@@ -169,6 +187,7 @@ class Timeline {
     this.shown.textContent = words;
     const facts = { min: this.data.from, max: this.end, now: this.chosen?.to ?? this.end, text: words };
     for (const [name, value] of Object.entries(facts)) this.plotBox.setAttribute(`aria-value${name}`, value);
+    this.plotBox.dataset.chosen = String(this.chosen !== null);
     if (!this.plot) return;
     this.marking = true;
     const left = this.chosen ? this.plot.valToPos(this.chosen.from, "x") : 0;

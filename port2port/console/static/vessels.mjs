@@ -17,22 +17,21 @@
 // in 1e-5 degree, degrees, tenths of a knot, -1 unknown. A delta is reckoned from its frame, never from another delta.
 // Between two messages vessels glide to their new position, unless the reader asked for little motion.
 //
-// Symbols after IEC 62288: sleeping small and hollow, activated a filled triangle with its course, dangerous large
-// and bold with a ring, lost crossed out, selected in a dashed square. Shape tells as much as colour.
+// Symbols after IEC 62288 (symbols.mjs); selected in a dashed square. Shape tells as much as colour.
 
 import { CanvasLayer, haloed, mercatorX, mercatorY } from "./canvas_layer.mjs";
 import { isStill } from "./palette.mjs";
+import { stamp, symbolSheet } from "./symbols.mjs";
 
 export const STATES = ["sleeping", "activated", "lost", "dangerous"];
-const [SLEEPING, ACTIVATED, LOST, DANGEROUS] = [0, 1, 2, 3];
-const SIZES = [5, 7, 6, 9];
+const DANGEROUS = 3;
+const ORDER = [0, 2, 1, DANGEROUS];
 const HIT_PX = 14;
 const LABELS_FROM = 12.5;
 const STEP_PX = 0.5;
 const STEP_MS = 100;
 const TRAIL_POINTS = 3_600;
 const GLIDE_MS = [200, 5_000];
-const RADIANS = Math.PI / 180;
 const FONT = "12px ui-sans-serif, system-ui, sans-serif";
 
 export const Vessels = CanvasLayer.extend({
@@ -45,6 +44,8 @@ export const Vessels = CanvasLayer.extend({
     this.selected = null;
     this.trails = new Map();
     this.palette = null;
+    this.symbols = null;
+    this.stale = false;
     this.drawn = 0;
     this.arrived = 0;
     this.glide = 1_000;
@@ -69,6 +70,7 @@ export const Vessels = CanvasLayer.extend({
 
   paint(palette) {
     this.palette = palette;
+    this.symbols = null;
     this.redraw();
   },
 
@@ -85,7 +87,7 @@ export const Vessels = CanvasLayer.extend({
     this.shown = new Map();
     for (const row of rows) this.shown.set(row[0], this.moved(before.get(row[0]), row, now));
     this.remember();
-    this.redraw();
+    this.stale = true; // drawn with the next frame of the screen, so that reading and drawing never share one
     return true;
   },
 
@@ -135,6 +137,10 @@ export const Vessels = CanvasLayer.extend({
 
   /** Draw again when something has moved far enough to be seen, ten times a second at most. */
   step(now) {
+    if (this.canvas && this.stale) {
+      this.redraw();
+      return;
+    }
     if (!this.canvas || now - this.drawn < STEP_MS || this.drawn > this.arrived + this.glide) return;
     const scale = 256 * 2 ** this._map.getZoom();
     const passed = (now - this.drawn) / this.glide;
@@ -148,7 +154,10 @@ export const Vessels = CanvasLayer.extend({
 
   draw(g, view) {
     if (!this.palette) return;
+    this.stale = false;
     this.drawn = performance.now();
+    const ratio = globalThis.devicePixelRatio || 1;
+    if (this.symbols?.ratio !== ratio) this.symbols = symbolSheet(this.palette, ratio);
     for (const trail of this.trails.values()) this.drawTrail(g, view, trail);
     const groups = [[], [], [], []];
     for (const vessel of this.shown.values()) {
@@ -158,45 +167,19 @@ export const Vessels = CanvasLayer.extend({
       if (x < -20 || y < -20 || x > view.width + 20 || y > view.height + 20) continue;
       groups[vessel.state]?.push({ vessel, x, y });
     }
-    this.drawGroups(g, groups);
+    for (const state of ORDER) {
+      for (const { vessel, x, y } of groups[state]) stamp(g, this.symbols, state, vessel.course, x, y);
+    }
+    this.drawSelected(g, groups);
     this.drawLabels(g, groups, view.zoom);
   },
 
-  drawGroups(g, groups) {
-    const { palette } = this;
-    const style = (fill, stroke, width) => {
-      g.fillStyle = fill;
-      g.strokeStyle = stroke;
-      g.lineWidth = width;
-    };
-    style(palette.halo, palette["vessel-dim"], 1.25);
-    this.path(g, groups[SLEEPING], SIZES[SLEEPING], outline);
-    style(palette.halo, palette["vessel-dim"], 1.25);
-    this.path(g, groups[LOST], SIZES[LOST], (to, x, y, course, size) => {
-      outline(to, x, y, course, size);
-      to.moveTo(x - size, y - size);
-      to.lineTo(x + size, y + size);
-    });
-    style(palette.vessel, palette["vessel-edge"], 1);
-    this.path(g, groups[ACTIVATED], SIZES[ACTIVATED], outline);
-    style("transparent", palette.vessel, 1);
-    this.path(g, groups[ACTIVATED], SIZES[ACTIVATED] * 2, courseLine);
-    style(palette.danger, palette["vessel-edge"], 1);
-    this.path(g, groups[DANGEROUS], SIZES[DANGEROUS], outline);
-    style("transparent", palette.danger, 2.5);
-    this.path(g, groups[DANGEROUS], SIZES[DANGEROUS] + 5, ring);
-    const chosen = groups.flat().filter(({ vessel }) => vessel.key === this.selected);
-    style("transparent", palette.selected, 2);
+  drawSelected(g, groups) {
+    g.strokeStyle = this.palette.selected;
+    g.lineWidth = 2;
     g.setLineDash([4, 3]);
-    this.path(g, chosen, 13, (to, x, y, _course, size) => to.rect(x - size, y - size, 2 * size, 2 * size));
+    for (const { vessel, x, y } of groups.flat()) if (vessel.key === this.selected) g.strokeRect(x - 13, y - 13, 26, 26);
     g.setLineDash([]);
-  },
-
-  path(g, group, size, shape) {
-    g.beginPath();
-    for (const { vessel, x, y } of group) shape(g, x, y, vessel.course, size);
-    g.fill();
-    g.stroke();
   },
 
   drawLabels(g, groups, zoom) {
@@ -291,31 +274,3 @@ const facts = ({ key, name, lat5, lon5, course, speed, state }) => ({
   speed: speed < 0 ? null : speed / 10,
   state: STATES[state],
 });
-
-/** A triangle along the course; a dot where the course is unknown. */
-function outline(g, x, y, course, size) {
-  if (course < 0) {
-    g.moveTo(x + size * 0.6, y);
-    g.arc(x, y, size * 0.6, 0, 2 * Math.PI);
-    return;
-  }
-  const ux = Math.sin(course * RADIANS);
-  const uy = -Math.cos(course * RADIANS);
-  const back = size * 0.7;
-  const side = size * 0.55;
-  g.moveTo(x + ux * size, y + uy * size);
-  g.lineTo(x - ux * back - uy * side, y - uy * back + ux * side);
-  g.lineTo(x - ux * back + uy * side, y - uy * back - ux * side);
-  g.closePath();
-}
-
-function courseLine(g, x, y, course, size) {
-  if (course < 0) return;
-  g.moveTo(x, y);
-  g.lineTo(x + Math.sin(course * RADIANS) * size, y - Math.cos(course * RADIANS) * size);
-}
-
-function ring(g, x, y, _course, size) {
-  g.moveTo(x + size, y);
-  g.arc(x, y, size, 0, 2 * Math.PI);
-}
