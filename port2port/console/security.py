@@ -159,14 +159,16 @@ class SameOrigin:
 
 
 def is_own(headers: Mapping[str, str], origin: str) -> bool:
-    """Whether a request was started by a page of ``origin``. A browser that says nothing at all is not believed."""
-    site = headers.get("sec-fetch-site")
-    if site is not None and site != "same-origin":
-        return False
+    """Whether a request was started by a page of ``origin``. A browser that says nothing at all is not believed.
+
+    Under our referrer policy a browser sends the origin of plain forms as "null" (Fetch, "append a request Origin
+    header"); Sec-Fetch-Site, which no page can set, then decides alone.
+    """
     sent = headers.get("origin")
-    if sent is not None:
+    site = headers.get("sec-fetch-site")
+    if site is None:
         return sent == origin
-    return site == "same-origin"
+    return site == "same-origin" and sent in {None, "null", origin}
 
 
 class FormTokens:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from argon2 import PasswordHasher
 from starlette.routing import Route
 
+from port2port.clock import SystemClock
 from port2port.console import accounts, links, sessions
 from port2port.console.app import Parts, Section, build
 from port2port.console.live import Live
@@ -20,13 +21,14 @@ from port2port.console.settings import ConsoleSettings
 from port2port.console.signin.context import SignIn
 from port2port.console.signin.section import middleware, section
 from port2port.console.tables import console_metadata
-from port2port.database import Database, make_engine
+from port2port.database import Database, make_engine, sqlite_url
 from tests.fakes.authenticator import Authenticator
 from tests.fakes.clock import FakeClock
-from tests.fakes.console import client
+from tests.fakes.console import client, free_port
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from pathlib import Path
 
     from sqlalchemy.engine import Connection
     from starlette.applications import Starlette
@@ -163,11 +165,13 @@ def cheap_passwords() -> Passwords:
 
 
 @contextlib.contextmanager
-def console(*, clock: Clock | None = None, people: Any = (), **settings: Any) -> Iterator[SignedConsole]:
+def console(
+    *, clock: Clock | None = None, people: Any = (), url: str = "sqlite://", **settings: Any
+) -> Iterator[SignedConsole]:
     """Such a console; ``settings`` are those of the table ``[console]``."""
     clock = clock or FakeClock()
     chosen = ConsoleSettings(**{"origin": ORIGIN, **settings})
-    database = Database(make_engine("sqlite://"))
+    database = Database(make_engine(url))
     database.write_now(console_metadata.create_all)
     audit = AuditList()
     passwords = cheap_passwords()
@@ -196,6 +200,18 @@ def console(*, clock: Clock | None = None, people: Any = (), **settings: Any) ->
     finally:
         passwords.close()
         database.close()
+
+
+def served_console(folder: Path, **more: Any) -> contextlib.AbstractContextManager[SignedConsole]:
+    """One that ``tests.fakes.console.running`` can serve on this machine: a free port, a real clock, a file."""
+    port = free_port()
+    return console(
+        clock=SystemClock(),
+        url=sqlite_url(folder / "console.db"),
+        listen=f"127.0.0.1:{port}",
+        origin=f"http://localhost:{port}",
+        **more,
+    )
 
 
 def code_of(secret: str, clock: FakeClock) -> str:
