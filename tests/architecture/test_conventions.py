@@ -59,6 +59,17 @@ def test_tests_neither_sleep_nor_mock(banned: str) -> None:
     assert [relative(path) for path in _TESTS if banned in _imported(parsed(path)) | _attributes(parsed(path))] == []
 
 
+def test_property_tests_draw_fewer_examples_in_the_quick_suite() -> None:
+    """Every number of examples goes through ``tests.fakes.examples.many``, so that ``make test`` stays quick."""
+    fixed = [
+        f"{relative(path)}:{node.value.lineno}"
+        for path in _TESTS
+        for node in ast.walk(parsed(path))
+        if isinstance(node, ast.keyword) and node.arg == "max_examples" and isinstance(node.value, ast.Constant)
+    ]
+    assert fixed == []
+
+
 def _all_errors() -> list[type[Port2PortError]]:
     """Every class of the tree, after importing all modules but programs and migration scripts."""
     for name in PACKAGES:

@@ -11,11 +11,12 @@ from hub.audience import Audiences
 from hub.feed import Feed
 from hub.intake import Checker, Intake, IntakeJudge, IntakeLimits, Result
 from hub.quota import Quotas
-from hub.store import Store, open_store
+from hub.store import Store
 from hub.transparency import Log
 from port2port.limits import QUOTA, MemberQuota
 from port2port.v1 import exchange_pb2
 from tests.fakes.federation import Federation
+from tests.fakes.prepared import hub_store
 
 
 @dataclass(slots=True, kw_only=True)
@@ -100,7 +101,7 @@ async def running_core(
     cosigned: Callable[[], bytes] = lambda: b"",
 ) -> AsyncIterator[HubCore]:
     """A running core; stopped and closed afterwards."""
-    opened = store or open_store(url)
+    opened = store or hub_store(url)
     core = make_core(fed, opened, quota=quota, limits=limits, gate=gate, cosigned=cosigned)
     tasks = [asyncio.create_task(core.feed.run()), asyncio.create_task(core.intake.run())]
     try:

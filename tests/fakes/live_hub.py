@@ -28,7 +28,7 @@ from hub.keyring import Keyring
 from hub.rpc.errors import CODE_KEY, ID_KEY, RETRY_KEY
 from hub.rpc.server import BoundPorts
 from hub.settings import HubSettings
-from hub.store import Store, open_store
+from hub.store import Store
 from hub.transparency import Log, Tree
 from port2port.clock import SystemClock
 from port2port.limits import QUOTA, MemberQuota
@@ -36,6 +36,7 @@ from port2port.tls import CHANNEL_OPTIONS, channel_credentials, key_to_pem, make
 from port2port.v1 import directory_pb2, directory_pb2_grpc, exchange_pb2, exchange_pb2_grpc
 from tests.fakes.clock import FakeClock
 from tests.fakes.federation import Federation
+from tests.fakes.prepared import hub_store
 
 DEADLINE_S = 15.0
 
@@ -111,7 +112,7 @@ async def live_hub(
     grace_s: float = 0.2,
 ) -> AsyncIterator[LiveHub]:
     """Start, and stop in the end; whatever made it stop by itself is raised."""
-    store = open_store(f"sqlite:///{path / 'hub.sqlite'}")
+    store = hub_store(f"sqlite:///{path / 'hub.sqlite'}")
     for raw in live.fed.founding() if found is None else found:
         result = admit_into(store, live, raw)
         assert result.outcome is Outcome.ACCEPTED, result

@@ -1,13 +1,14 @@
-"""What takes a while to make and is the same in every test, made once and copied: a node's database, locked key files.
+"""What takes a while to make and is the same in every test, made once and copied: databases, locked key files.
 
 A prepared database is byte for byte what ``open_store`` leaves. It is opened without asking for its revision: that is
-for the contract tests of the store, and for every test that starts a node. A prepared key file is locked under the few rounds of the library's own encryption, which the
+for the contract tests of the stores, and for every test that starts a process. A prepared key file is locked under the few rounds of the library's own encryption, which the
 product reads but never writes: what the product's own costs, and that it costs it, is for ``test_keys``.
 """
 
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 
@@ -19,7 +20,10 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_private_key,
 )
 
-from node.store import NodeStore, open_store
+from hub.store import Store
+from hub.store import open_store as open_hub
+from node.store import NodeStore
+from node.store import open_store as open_node
 from port2port.database import Database, make_engine, sqlite_url
 from port2port.keys import Ed25519Key
 
@@ -27,8 +31,17 @@ from port2port.keys import Ed25519Key
 def node_store(path: Path) -> NodeStore:
     """A node's store, of the newest revision where it is new. The caller closes it."""
     if not path.exists():
-        path.write_bytes(_fresh())
+        path.write_bytes(_fresh(open_node))
     return NodeStore(Database(make_engine(sqlite_url(path))))
+
+
+def hub_store(url: str) -> Store:
+    """A hub's store at a URL, of the newest revision where it is new. The caller closes it."""
+    path = Path(url.removeprefix("sqlite:///"))
+    if not url.startswith("sqlite:///") or path.exists():
+        return open_hub(url)
+    path.write_bytes(_fresh(open_hub))
+    return Store(make_engine(url))
 
 
 def key_file(key: Ed25519Key, path: Path, passphrase: bytes | None = None) -> None:
@@ -38,10 +51,10 @@ def key_file(key: Ed25519Key, path: Path, passphrase: bytes | None = None) -> No
 
 
 @cache
-def _fresh() -> bytes:
+def _fresh(opened: Callable[[str], NodeStore | Store]) -> bytes:
     with tempfile.TemporaryDirectory() as home:
         path = Path(home) / "fresh.db"
-        open_store(sqlite_url(path)).close()
+        opened(sqlite_url(path)).close()
         return path.read_bytes()
 
 

@@ -17,6 +17,7 @@ from port2port.console.settings import LANGUAGES
 from port2port.console.words import accepted, load_words
 from port2port.errors import InvariantError
 from tests.fakes.console import OFFICER, app, client, form_token
+from tests.fakes.examples import many
 
 WORDS = load_words(["port2port.console"], LANGUAGES, "Europe/Brussels")
 WINTER = datetime(2026, 11, 22, 8, 5, 9, tzinfo=UTC)
@@ -44,7 +45,7 @@ def test_the_language_is_the_persons_then_the_cookies_then_the_browsers(
 
 
 @given(st.text(max_size=60))
-@settings(max_examples=60)
+@settings(max_examples=many(60))
 def test_any_header_of_languages_is_read(header: str) -> None:
     assert all(isinstance(language, str) for language in accepted(header))
 
@@ -87,7 +88,7 @@ def test_what_hides_in_foreign_text_is_spelled_out(char: str) -> None:
 
 
 @given(st.text())
-@settings(max_examples=100)
+@settings(max_examples=many(100))
 def test_foreign_text_never_becomes_mark_up(text: str) -> None:
     inside = re.sub(r'<span class="codepoint">U\+[0-9A-F]{4,6}</span>', "", str(shown(text)))
     assert inside.count("<") == 2

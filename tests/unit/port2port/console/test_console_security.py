@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from port2port.console.people import Person, Role
 from port2port.console.security import FORM_COOKIE, FORM_HEADER, FormLimits, content_policy, is_own
 from tests.fakes.console import OFFICER, ORIGIN, app, client, form_token
+from tests.fakes.examples import many
 
 OTHER = Person(account="2", pseudonym="B-04", member="port-a", roles=frozenset({Role.OFFICER}), session="s2")
 
@@ -187,7 +188,7 @@ def test_a_file_reaches_its_endpoint_whole() -> None:
     assert "seal" in response.text
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=many(30), deadline=None)
 @given(
     body=st.binary(max_size=200),
     kind=st.sampled_from(
