@@ -34,7 +34,6 @@ from port2port.statement import LogSeen, ObjectRef, Statement
 from port2port.stix.validate import ValidObject
 from port2port.tlp import Tlp
 from port2port.verify import Context, SealedDeliveryError, Work
-from port2port.wire import decode_envelope
 
 # Issuer, authority, audience, time, commitments, objects, ownership, marking: all that needs no signature.
 _STEPS: Final = (verify.STEPS[7], *verify.STEPS[11:18])
@@ -310,26 +309,13 @@ def _require_named_no_wider(connection: Connection, said: Composed, author: Auth
 
     The hub asks so, too, of all that we may read; what we have not read stays as it is.
     """
-    names = sharing.named_in([author.validate(item.body).data for item in said.objects])
-    apart = {stix_id for _, stix_id in said.statement.refs()}
-    known = [pair for stix_id in sorted(names - apart) for pair in _audiences(connection, author.member, stix_id)]
+    objects = [author.validate(item.body).data for item in said.objects]
     try:
-        sharing.require_no_wider(said.statement, known, roster)
+        sharing.require_named_no_wider(said.statement, objects, partial(store.versions_of, connection), roster)
     except sharing.WiderError as error:
         stix_id = str(error.facts["id"])
-        raise WiderError(
-            f"an object in this names {stix_id}, which another port made: {error.text}", id=stix_id
-        ) from error
-
-
-def _audiences(connection: Connection, member: str, stix_id: str) -> list[tuple[str, list[sharing.Audience]]]:
-    """For each other port that made an object of this id: (id, who may know of each of its versions, newest last)."""
-    found: dict[str, list[sharing.Audience]] = {}
-    for entry in store.entries_with(connection, stix_id):
-        if entry.issuer != member:
-            said = stm.decode(decode_envelope(entry.envelope).statement)
-            found.setdefault(entry.issuer, []).append(sharing.audience_of(said))
-    return [(stix_id, versions) for versions in found.values()]
+        text = f"an object in this names {stix_id}, which another port made: {error.text}"
+        raise WiderError(text, id=stix_id) from error
 
 
 def _chunks(proposal: Proposal, objects: Sequence[bytes]) -> list[list[bytes]]:

@@ -22,7 +22,7 @@ of earlier sequences and roots, and, for receivers, how inclusion and the checkp
 15 COMMITMENTS      each object is the one that was committed to
 16 OBJECTS          canonical STIX 2.1 of our profile
 17 OWNERSHIP        created by the issuer; acts only on its own objects, of one realm; a sighting names what it sights
-18 OBJECT_MARKING   no object is marked otherwise than the statement
+18 OBJECT_MARKING   no object is marked otherwise than the statement, nor names others' objects to more than may know
 19 INCLUSION        the leaf is in the tree (RFC 6962 section 2.1.1)
 20 CHECKPOINT       the tree is the one the log signed
 """
@@ -33,7 +33,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from port2port import canonical, genesis, keys, merkle, roster, statement
+from port2port import canonical, genesis, keys, merkle, roster, sharing, statement
 from port2port import envelope as dsse
 from port2port.authority import (
     CHAIN_KINDS,
@@ -60,7 +60,6 @@ from port2port.ids import FEDERATION_ISSUER, identity_of
 from port2port.keys import PublicKey
 from port2port.limits import LIMITS
 from port2port.roster import Roster
-from port2port.sharing import RealmOf, nothing_known, require_one_realm
 from port2port.statement import Statement
 from port2port.stix.validate import ValidObject
 from port2port.tlp import UNMARKED, Tlp
@@ -97,7 +96,8 @@ class Context:
     ``last_seq`` gives (sequence, digest) of the newest logged statement of a signing key; ``root_at`` the root of
     a tree size, or None if unknown. ``inclusion`` and ``checkpoint`` raise ProofError or CheckpointError; None
     where the caller makes the log itself. ``objects_required`` is false for readers, since objects can be erased.
-    ``realm_of`` gives the realms of objects as earlier entries named them.
+    ``realm_of`` gives the realms of objects as earlier entries named them, ``versions_of`` who may read them; the hub
+    asks the latter by itself, under its lock.
     """
 
     federation: str
@@ -112,7 +112,8 @@ class Context:
     checkpoint: Callable[[], None] | None = None
     objects_required: bool = True
     keep_unknown: bool = False
-    realm_of: RealmOf = nothing_known
+    realm_of: sharing.RealmOf = sharing.nothing_known
+    versions_of: sharing.VersionsOf = sharing.nothing_made
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -346,7 +347,7 @@ def _ownership(work: Work) -> None:
     said = work.said
     if not work.understood:
         return
-    require_one_realm(said, work.context.realm_of)
+    sharing.require_one_realm(said, work.context.realm_of)
     own = identity_of(work.context.federation, said.issuer)
     for item in work.objects:
         if said.kind != "import" and item.created is not None and item.type != "marking-definition":
@@ -379,6 +380,11 @@ def _object_marking(work: Work) -> None:
             continue
         if item.tlp is not tlp:
             raise PolicyError(f"an object is not marked {tlp.label} as its statement is", id=item.id)
+    context = work.context
+    if context.roster is not None and context.versions_of is not sharing.nothing_made:
+        sharing.require_named_no_wider(
+            work.said, [item.data for item in work.objects], context.versions_of, context.roster
+        )
 
 
 def _inclusion(work: Work) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Collection, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
@@ -27,7 +27,7 @@ from port2port.failpoints import reach
 from port2port.ids import FEDERATION_ISSUER
 from port2port.merkle import Frontier
 from port2port.roster import Roster
-from port2port.sharing import Name
+from port2port.sharing import Name, Versions
 from port2port.stix.validate import ValidObject
 from port2port.tls import write_private
 from port2port.verify import VerifiedEntry
@@ -72,6 +72,9 @@ class _StoredMemory:
 
     def realm_of(self, names: Sequence[Name], /) -> Mapping[Name, str]:
         return store.realm_of(self._connection, names)
+
+    def versions_of(self, stix_ids: Collection[str], /) -> Versions:
+        return store.versions_of(self._connection, stix_ids)
 
 
 class Inbox:

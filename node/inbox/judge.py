@@ -13,7 +13,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final, Protocol
 
@@ -28,7 +28,7 @@ from port2port.errors import MalformedError, Port2PortError, ProofError, Rollbac
 from port2port.limits import LIMITS
 from port2port.merkle import Frontier
 from port2port.roster import Roster
-from port2port.sharing import Name
+from port2port.sharing import Audience, Name, Versions, audience_of
 from port2port.statement import Statement
 from port2port.stix.validate import ValidObject
 from port2port.verify import STEPS, Context, RefusedError, UpgradeNeededError, VerifiedEntry, verify
@@ -46,7 +46,8 @@ class BatchError(MalformedError):
 
 class Memory(Protocol):
     """What was verified before. ``made_here`` says whether a digest is of a statement of our own, ``own_key`` whether
-    a key was made by this port, in this process or another; ``realm_of`` is as in ``verify.Context``.
+    a key was made by this port, in this process or another; ``realm_of`` and ``versions_of`` are as in
+    ``verify.Context``.
     """
 
     def root_at(self, size: int, /) -> bytes | None: ...
@@ -54,6 +55,7 @@ class Memory(Protocol):
     def made_here(self, digest: bytes, /) -> bool: ...
     def own_key(self, key_id: str, /) -> bool: ...
     def realm_of(self, names: Sequence[Name], /) -> Mapping[Name, str]: ...
+    def versions_of(self, stix_ids: Collection[str], /) -> Versions: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -137,6 +139,7 @@ class _Fold:
     disputes: list[tuple[str, int]] = field(default_factory=list)
     reaffirmed: list[tuple[str, str, bytes]] = field(default_factory=list)
     realms: dict[Name, str] = field(default_factory=dict)
+    versions: list[tuple[str, str, Audience]] = field(default_factory=list)
     alarms: list[Alarm] = field(default_factory=list)
 
 
@@ -287,6 +290,9 @@ def _fold_entries(
         new = [name for name in names if name not in folded.realms]
         return {**memory.realm_of(new), **{name: folded.realms[name] for name in names if name in folded.realms}}
 
+    def versions_of(stix_ids: Collection[str]) -> Versions:
+        return [*memory.versions_of(stix_ids), *(item for item in folded.versions if item[1] in stix_ids)]
+
     for entry in batch.entries:
         if entry.received_ms < folded.last_received_ms:  # 7
             raise BatchError("received times decrease along the log", index=entry.index)
@@ -305,6 +311,7 @@ def _fold_entries(
             objects_required=False,
             keep_unknown=True,
             realm_of=realm_of,
+            versions_of=versions_of,
         )
         try:
             verified = verify(entry.raw, context, STEPS)  # 8
@@ -353,9 +360,12 @@ def _admit(entry: VerifiedEntry, state: InboxState, memory: Memory, folded: _Fol
     folded.roster = after
     folded.last[entry.statement.signer] = (entry.statement.seq, entry.digest)
     if entry.understood:
-        for ref in entry.statement.objects:
+        said = entry.statement
+        audience = audience_of(said)
+        for ref in said.objects:
             if ref.modified is not None:
-                folded.realms.setdefault((entry.statement.issuer, ref.id), entry.statement.realm)
+                folded.realms.setdefault((said.issuer, ref.id), said.realm)
+                folded.versions.append((said.issuer, ref.id, audience))
     folded.entries.append(entry)
     folded.rosters.append(after)
     if entry.statement.is_control:

@@ -11,7 +11,6 @@ from node.store.log import (
     control_entries,
     dispute,
     entries_from,
-    entries_with,
     entry_at,
     entry_by_statement,
     head,
@@ -26,6 +25,7 @@ from node.store.log import (
     reaffirm,
     realm_of,
     root_at,
+    versions_of,
 )
 from node.store.marks import AuditLine, audit, audit_lines, mark, marked, marked_at, own_keys, remember_own_key
 from node.store.opening import NodeStore, open_store
@@ -41,7 +41,6 @@ __all__ = [
     "control_entries",
     "dispute",
     "entries_from",
-    "entries_with",
     "entry_at",
     "entry_by_statement",
     "head",
@@ -62,4 +61,5 @@ __all__ = [
     "realm_of",
     "remember_own_key",
     "root_at",
+    "versions_of",
 ]

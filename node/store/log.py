@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -13,9 +13,10 @@ from node import tables
 from port2port.clock import to_ms
 from port2port.errors import ConflictError
 from port2port.merkle import EMPTY_FRONTIER, EMPTY_ROOT, Frontier
-from port2port.sharing import Name
+from port2port.sharing import Audience, Name, audience_of
+from port2port.statement import decode
 from port2port.verify import VerifiedEntry
-from port2port.wire import encode_envelope
+from port2port.wire import decode_envelope, encode_envelope
 
 _HEAD: Final = tables.Head.__table__  # type: ignore[attr-defined]  # SQLModel adds it
 _LEAF: Final = tables.LogLeaf.__table__  # type: ignore[attr-defined]  # as above
@@ -218,11 +219,19 @@ def own_entry(connection: Connection, statement_id: str) -> StoredEntry | None:
     return None if row is None else _stored(row)
 
 
-def entries_with(connection: Connection, stix_id: str) -> list[StoredEntry]:
-    """The entries that brought a version of an object of this id, whoever made it, in log order."""
-    those = sa.select(_OBJECT.c.index).where(_OBJECT.c.stix_id == stix_id)
-    query = sa.select(_ENTRY).where(_ENTRY.c.index.in_(those)).order_by(_ENTRY.c.index)
-    return [_stored(row) for row in connection.execute(query)]
+def versions_of(connection: Connection, stix_ids: Collection[str]) -> list[tuple[str, str, Audience]]:
+    """Of objects of these ids the versions that this port has read, in log order: (issuer, STIX id, who may read)."""
+    query = (
+        sa.select(_OBJECT.c.stix_id, _ENTRY.c.envelope)
+        .join(_ENTRY, _ENTRY.c.index == _OBJECT.c.index)
+        .where(_OBJECT.c.stix_id.in_(stix_ids))
+        .order_by(_OBJECT.c.index)
+    )
+    found = []
+    for stix_id, envelope in connection.execute(query):
+        said = decode(decode_envelope(envelope).statement)
+        found.append((said.issuer, stix_id, audience_of(said)))
+    return found
 
 
 def entries_from(connection: Connection, start: int, *, limit: int) -> list[StoredEntry]:

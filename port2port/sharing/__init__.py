@@ -17,7 +17,15 @@ from port2port.sharing.readers import (
 )
 from port2port.sharing.realm import Name, OtherRealmError, RealmOf, nothing_known, realm_bound, require_one_realm
 from port2port.sharing.reasons import Decision, Reason
-from port2port.sharing.references import WiderError, named_in, require_no_wider
+from port2port.sharing.references import (
+    Versions,
+    VersionsOf,
+    WiderError,
+    named_in,
+    nothing_made,
+    require_named_no_wider,
+    require_no_wider,
+)
 from port2port.sharing.rule import permits
 from port2port.sharing.table import Outlet
 
@@ -36,6 +44,8 @@ __all__ = [
     "RealmOf",
     "Reason",
     "RosterView",
+    "Versions",
+    "VersionsOf",
     "WiderError",
     "affiliate_reader",
     "audience_of",
@@ -46,8 +56,10 @@ __all__ = [
     "named_in",
     "no_wider_than",
     "nothing_known",
+    "nothing_made",
     "permits",
     "realm_bound",
+    "require_named_no_wider",
     "require_no_wider",
     "require_one_realm",
     "resolve_readers",

@@ -8,8 +8,8 @@ An id that the statement names with its issuer, in its body, is judged there by 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Final
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from typing import Final, TypeAlias
 
 from port2port.canonical import Json
 from port2port.errors import PolicyError, TooLargeError
@@ -20,6 +20,9 @@ from port2port.sharing.table import Outlet
 from port2port.statement import Statement
 
 NAMES_MAX: Final = 1_000
+# Of STIX ids, who made an object of that id, and who may read it: (issuer, STIX id, audience) a version, oldest first.
+Versions: TypeAlias = Sequence[tuple[str, str, Audience]]
+VersionsOf: TypeAlias = Callable[[Collection[str]], Versions]
 # Who made it and how it is marked: neither is what an object is about.
 _NOT_ABOUT: Final = frozenset({"created_by_ref", "object_marking_refs", "granular_markings"})
 
@@ -57,6 +60,26 @@ def _named(value: Json | Mapping[str, Json]) -> Iterator[str]:
         for part in value:
             if isinstance(part, (Mapping, list)):
                 yield from _named(part)
+
+
+def nothing_made(_ids: Collection[str]) -> Versions:
+    """The ``VersionsOf`` of a reader without a memory, and of one that judges elsewhere."""
+    return ()
+
+
+def require_named_no_wider(
+    said: Statement, objects: Iterable[Mapping[str, Json]], versions_of: VersionsOf, roster: RosterView
+) -> None:
+    """Whether all that the objects of a statement name may be named to its readers, as far as known.
+
+    Raises WiderError or TooLargeError.
+    """
+    names = named_in(objects) - {stix_id for _issuer, stix_id in said.refs()}
+    found: dict[tuple[str, str], list[Audience]] = {}
+    for issuer, stix_id, audience in versions_of(names) if names else ():
+        if issuer != said.issuer:
+            found.setdefault((issuer, stix_id), []).append(audience)
+    require_no_wider(said, [(stix_id, versions) for (_issuer, stix_id), versions in found.items()], roster)
 
 
 def require_no_wider(said: Statement, known: Iterable[tuple[str, Sequence[Audience]]], roster: RosterView) -> None:
