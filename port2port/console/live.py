@@ -71,7 +71,8 @@ class _Positions:
     """The newest value for each key of one (topic, kind), least recently changed first."""
 
     def __init__(self, topic: str, kind: str) -> None:
-        self._head = b"event: " + kind.encode() + b'\ndata: {"topic":' + orjson.dumps(topic) + b',"items":{'
+        names = b'{"topic":' + orjson.dumps(topic) + b',"kind":' + orjson.dumps(kind)
+        self._head = b"event: positions\ndata: " + names + b',"items":{'
         self._items: OrderedDict[str, _Latest] = OrderedDict()
         self._batches: OrderedDict[tuple[int, int], bytes] = OrderedDict()
         self._private = 0
@@ -133,21 +134,20 @@ class Live:
     ) -> None:
         """Tell every reader of ``topic`` that ``to`` allows (everybody without it).
 
-        With ``newest_wins_key`` it is a position: the page gets ``{"topic", "items": {key: data}}``, and ``None`` says
-        that the key is gone. Without, it is an alert, and the page gets ``{"topic", "data"}``. ``kind`` is the name
-        of the browser's event; ``beat``, ``hello``, ``resync`` and ``signed-out`` are taken. JSON that is encoded
-        already goes in as ``orjson.Fragment(bytes)``.
+        With ``newest_wins_key`` it is a position: the page gets ``{"topic", "kind", "items": {key: data}}``, and
+        ``None`` says that the key is gone. Without, it is an alert: ``{"topic", "kind", "data"}``. JSON that is
+        encoded already goes in as ``orjson.Fragment(bytes)``.
         """
         if newest_wins_key is None:
-            self._alert(topic, kind, orjson.dumps({"topic": topic, "data": data}), to)
+            self._alert(topic, "alert", orjson.dumps({"topic": topic, "kind": kind, "data": data}), to)
             return
         self._version += 1
         wire = orjson.dumps(newest_wins_key) + b":" + orjson.dumps(data)
         table = self._positions.setdefault((topic, kind), _Positions(topic, kind))
         table.put(newest_wins_key, _Latest(version=self._version, wire=wire, to=to), self._limits.keys)
 
-    def _alert(self, topic: str, kind: str, payload: bytes, to: Predicate | None) -> None:
-        self._append(topic, b"event: " + kind.encode() + b"\ndata: " + payload + b"\n\n", to)
+    def _alert(self, topic: str, event: str, payload: bytes, to: Predicate | None) -> None:
+        self._append(topic, b"event: " + event.encode() + b"\ndata: " + payload + b"\n\n", to)
         self._tell()
 
     def _append(self, topic: str, wire: bytes, to: Predicate | None) -> str:

@@ -66,6 +66,7 @@ class Watched:
     origin: str
     errors: list[str] = field(default_factory=list)
     allowed: list[str] = field(default_factory=list)
+    scripted: bool = True
 
     def go(self, path: str) -> None:
         """Open a path of the console and wait until its script has run."""
@@ -78,7 +79,8 @@ class Watched:
 
     def problems(self) -> list[str]:
         """Console errors and policy violations so far that the test does not allow."""
-        found = self.errors + [f"policy: {each}" for each in self.page.evaluate("() => window.violations")]
+        refused = self.page.evaluate("() => window.violations ?? []") if self.scripted else []
+        found = self.errors + [f"policy: {each}" for each in refused]
         return [each for each in found if not any(text in each for text in self.allowed)]
 
     def axe(self) -> list[str]:
@@ -115,6 +117,7 @@ def opened(browser: Browser, origin: str, **options: object) -> Iterator[Watched
     context.set_default_timeout(DEADLINE_MS)
     context.add_init_script(_COLLECT)
     watched = watch(context, origin)
+    watched.scripted = bool(options.get("java_script_enabled", True))
     try:
         yield watched
         assert watched.problems() == []

@@ -158,8 +158,10 @@ def running(whole: Parts) -> Iterator[str]:
             failed.append(error)
         finally:
             started.set()
+            _LOOPS.pop(id(whole.live), None)
             loop.close()
 
+    _LOOPS[id(whole.live)] = loop
     thread = threading.Thread(target=work, name="console")
     thread.start()
     assert started.wait(10)
@@ -172,6 +174,16 @@ def running(whole: Parts) -> Iterator[str]:
         thread.join(10)
     if failed:
         raise failed[0]
+
+
+# The loop of each running console, by its stream.
+_LOOPS: dict[int, asyncio.AbstractEventLoop] = {}
+
+
+def published(whole: Parts, topic: str, data: object, **how: object) -> None:
+    """Publish on the stream of a running console, as something inside it would."""
+    publish = functools.partial(whole.live.publish, topic, "changed", data, **how)
+    _LOOPS[id(whole.live)].call_soon_threadsafe(publish)
 
 
 def free_port() -> int:

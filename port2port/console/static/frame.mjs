@@ -76,8 +76,11 @@ function showAge() {
   const bar = $('#age-bar');
   if (!bar || !('live' in document.body.dataset)) return;
   const seconds = live.silentFor();
+  const words = seconds ? bar.dataset.words.replace('%(seconds)s', seconds) : '';
+  // Said aloud once when it begins, not every second.
+  if (bar.hidden === seconds > 0) $('#age-said').textContent = words;
   document.body.toggleAttribute('data-stale', seconds > 0);
-  if (seconds) bar.textContent = bar.dataset.words.replace('%(seconds)s', seconds);
+  bar.firstElementChild.textContent = words;
   bar.hidden = !seconds;
 }
 
@@ -103,11 +106,11 @@ function refresh(topic) {
 function followLive() {
   for (const element of $$('main [data-live]')) for (const topic of element.dataset.live.split(' ')) live.watch(topic);
   live.addEventListener('event', (event) => {
-    if (event.detail.kind === 'resync') location.reload();
-    else if (event.detail.alert) refresh(event.detail.topic);
+    if (event.detail.alert) refresh(event.detail.topic);
   });
   live.addEventListener('state', showSwitch);
   live.addEventListener('signed-out', () => location.reload());
+  live.addEventListener('resync', () => location.reload());
   live.addEventListener('beat', (event) => {
     if (event.detail.at) offset = Date.parse(event.detail.at) - Date.now();
   });

@@ -1,9 +1,9 @@
 // The live stream in the browser. One connection for all tabs: the tab that holds a lock listens and tells the others.
 //
 //   import {live} from './live.mjs';
-//   live.on('queue', 'changed', (data) => ...);            an alert: {topic, data} as published
+//   live.on('queue', 'changed', (data) => ...);            an alert, with what was published
 //   live.positions('traffic', 'vessels', (items) => ...);  what changed, by key; null: gone
-//   live.on('', 'resync', () => ...);                      too long away: read the page again (the frame does so)
+//   live.addEventListener('resync', () => ...);            too long away: the frame reads the page again
 //
 // Without a script of its own a page writes data-live="queue other": the element gets the event `live` (hx-trigger="live")
 // when something of these topics happened; with data-live-hold not while the focus is inside.
@@ -12,6 +12,7 @@
 const SILENT_MS = 15_000;
 const RETRY_MS = 3_000;
 const CHANNEL = 'p2p-live';
+const EVENTS = ['alert', 'positions', 'beat', 'hello', 'resync', 'signed-out'];
 
 class Live extends EventTarget {
   #handlers = new Map();
@@ -25,7 +26,6 @@ class Live extends EventTarget {
   #waiting = [];
   #positions = new Map();
   #me = crypto.randomUUID?.() ?? String(Math.random());
-  #kinds = new Set(['beat', 'hello', 'resync', 'signed-out']);
   #leading = false;
   #started = false;
   heard = Date.now();
@@ -57,8 +57,7 @@ class Live extends EventTarget {
       const positions = [...this.#positions.values()];
       this.#waiting = [];
       this.#positions.clear();
-      for (const each of positions) this.#hand(each.kind, {topic: each.topic, items: Object.fromEntries(each.items)});
-      for (const each of alerts) this.#hand(each.kind, each.payload);
+      for (const each of [...positions, ...alerts]) this.#hand(each);
     }
     this.#changed();
   }
@@ -81,15 +80,12 @@ class Live extends EventTarget {
   #register(topic, kind, handler) {
     const key = `${topic} ${kind}`;
     this.#handlers.set(key, [...(this.#handlers.get(key) ?? []), handler]);
-    const known = this.#kinds.has(kind);
-    this.#kinds.add(kind);
     this.watch(topic);
-    if (!known && this.#started) this.#announce(true);
   }
 
   // What this tab wants to hear; `fresh` asks for all positions anew.
   #announce(fresh) {
-    const wish = {type: 'wish', from: this.#me, topics: [...this.#topics], kinds: [...this.#kinds], fresh};
+    const wish = {type: 'wish', from: this.#me, topics: [...this.#topics], fresh};
     this.#channel?.postMessage(wish);
     if (this.#leading) this.#connect(fresh);
   }
@@ -103,7 +99,7 @@ class Live extends EventTarget {
     } else if (message.type === 'who') {
       this.#announce(false);
     } else if (message.type === 'event') {
-      this.#receive(message.kind, message.payload, message.id);
+      this.#receive(message.name, message.payload, message.id);
     }
   }
 
@@ -115,20 +111,20 @@ class Live extends EventTarget {
     return new Promise(() => {});
   }
 
-  #wanted(name) {
-    const mine = name === 'topics' ? this.#topics : this.#kinds;
-    return [...new Set([...mine, ...[...this.#others.values()].flatMap((wish) => wish[name])])].sort();
+  #wanted() {
+    const wishes = [...this.#others.values()].flatMap((wish) => wish.topics);
+    return [...new Set([...this.#topics, ...wishes])].sort().join(',');
   }
 
   #connect(fresh) {
-    const asked = this.#wanted('topics').join(',') + ' ' + this.#wanted('kinds').join(',');
+    const asked = this.#wanted();
     if (this.#source && !fresh && asked === this.#asked) return;
     this.#asked = asked;
     this.#source?.close();
-    const query = new URLSearchParams({topics: this.#wanted('topics').join(','), last: this.#last});
+    const query = new URLSearchParams({topics: asked, last: this.#last});
     const source = new EventSource(`/live?${query}`);
     this.#source = source;
-    for (const kind of this.#wanted('kinds')) source.addEventListener(kind, (event) => this.#pass(event));
+    for (const name of EVENTS) source.addEventListener(name, (event) => this.#pass(event));
     source.onerror = () => {
       if (source.readyState === EventSource.CLOSED && source === this.#source) {
         setTimeout(() => { if (source === this.#source) this.#connect(true); }, RETRY_MS);
@@ -137,45 +133,46 @@ class Live extends EventTarget {
   }
 
   #pass(event) {
-    const message = {type: 'event', kind: event.type, payload: JSON.parse(event.data), id: event.lastEventId};
+    const message = {type: 'event', name: event.type, payload: JSON.parse(event.data), id: event.lastEventId};
     this.#channel?.postMessage(message);
-    this.#receive(message.kind, message.payload, message.id);
+    this.#receive(message.name, message.payload, message.id);
   }
 
-  #receive(kind, payload, id) {
+  #receive(name, payload, id) {
     this.heard = Date.now();
     if (id) this.#last = id;
-    if (kind === 'signed-out') {
+    if (name === 'signed-out') {
       this.#source?.close();
       this.dispatchEvent(new Event('signed-out'));
-    } else if (kind === 'beat' || kind === 'hello') {
+    } else if (name === 'resync') {
+      this.dispatchEvent(new Event('resync'));
+    } else if (name === 'beat' || name === 'hello') {
       this.dispatchEvent(new CustomEvent('beat', {detail: payload}));
-    } else if (kind !== 'resync' && !this.#topics.has(payload.topic)) {
+    } else if (!this.#topics.has(payload.topic)) {
       return;
     } else if (this.#paused) {
-      this.#hold(kind, payload);
+      this.#hold(payload);
     } else {
-      this.#hand(kind, payload);
+      this.#hand(payload);
     }
   }
 
-  #hold(kind, payload) {
+  #hold(payload) {
     if (payload.items) {
-      const key = `${payload.topic} ${kind}`;
-      const held = this.#positions.get(key) ?? {kind, topic: payload.topic, items: new Map()};
-      for (const [name, value] of Object.entries(payload.items)) held.items.set(name, value);
+      const key = `${payload.topic} ${payload.kind}`;
+      const held = this.#positions.get(key) ?? {...payload, items: {}};
+      Object.assign(held.items, payload.items);
       this.#positions.set(key, held);
     } else {
-      this.#waiting.push({kind, payload});
+      this.#waiting.push(payload);
       this.#changed();
     }
   }
 
-  #hand(kind, payload) {
+  #hand(payload) {
     const value = payload.items ?? payload.data;
-    for (const handler of this.#handlers.get(`${payload.topic ?? ''} ${kind}`) ?? []) handler(value);
-    const detail = {kind, topic: payload.topic ?? '', value, alert: !payload.items};
-    this.dispatchEvent(new CustomEvent('event', {detail}));
+    for (const handler of this.#handlers.get(`${payload.topic} ${payload.kind}`) ?? []) handler(value);
+    this.dispatchEvent(new CustomEvent('event', {detail: {...payload, value, alert: !payload.items}}));
   }
 
   #changed() {

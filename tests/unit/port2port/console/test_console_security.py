@@ -102,7 +102,9 @@ def test_the_default_port_may_be_written() -> None:
         pytest.param({"sec-fetch-site": "same-site", "origin": ORIGIN}, False, id="another host of our domain"),
         pytest.param({"sec-fetch-site": "cross-site"}, False, id="another site"),
         pytest.param({"sec-fetch-site": "none"}, False, id="typed"),
+        pytest.param({"sec-fetch-site": "same-origin", "origin": "null"}, True, id="a plain form, no referrer"),
         pytest.param({"origin": "null"}, False, id="a sandbox"),
+        pytest.param({"sec-fetch-site": "cross-site", "origin": "null"}, False, id="a sandbox that is said to be one"),
         pytest.param({"sec-fetch-site": "same-origin", "origin": "https://evil.example"}, False, id="contradiction"),
     ],
 )

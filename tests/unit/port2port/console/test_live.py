@@ -76,7 +76,7 @@ def _events(raw: bytes) -> list[tuple[str, object]]:
         fields = dict(line.partition(": ")[::2] for line in block.splitlines())
         if "event" in fields:
             payload = json.loads(fields["data"])
-            found.append((fields["event"], payload.get("items", payload.get("data"))))
+            found.append((payload.get("kind", fields["event"]), payload.get("items", payload.get("data"))))
     return found
 
 
