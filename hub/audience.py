@@ -95,6 +95,10 @@ class Audiences:
         with self._lock:
             self._audiences.update(found)
 
+    def known(self, ids: Iterable[int]) -> bool:
+        """Whether all these classes are known already."""
+        return all(ident in self._audiences for ident in ids)
+
     def audience(self, ident: int) -> Audience:
         """The audience of a class that was loaded."""
         return self._audiences[ident]

@@ -1,8 +1,9 @@
 """The log from a cursor on, to everybody, through one path.
 
-One tailer per process reads what was committed, by this process or another, into a bounded ring of leaves with
-their envelopes. A follower has no queue: it asks for what stands behind its cursor, from the ring or, further
-back, from the table, gets one batch, and asks again; a slow one costs nothing but its own waiting.
+One tailer per process takes what was committed into a bounded ring of leaves with their envelopes: from memory what
+this process committed last, from the table what another did or what was missed. A follower has no queue: it asks for
+what stands behind its cursor, from the ring or, further back, from the table, gets one batch, and asks again; a slow
+one costs nothing but its own waiting.
 
 A batch holds all leaf hashes of its range, the entries that the follower may read and asked for (control entries
 always), and the checkpoint of its end. **What a follower may not read leaves no trace but its leaf hash**: a batch
@@ -25,9 +26,9 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from hub.audience import Audiences
-from hub.store import Announcements, Head, Store, read_head
+from hub.store import Announcements, Head, Lookup, Query, Store, read_head
 from hub.tables import BODY, ENTRY, LEAF
-from hub.transparency import NO_ROSTER, Log, RosterAt, fold_roster
+from hub.transparency import NO_ROSTER, Leaf, Log, RosterAt, Tail, fold_roster
 from port2port.database import StorageError
 from port2port.errors import InvariantError, LogBehindError, NotFoundError, NotMemberError
 from port2port.ids import is_statement_id
@@ -57,36 +58,12 @@ EVERYTHING: Final = FeedFilter()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Leaf:
-    """One place of the log as the feed needs it. ``envelope`` is None where it must still be read."""
-
-    index: int
-    leaf_hash: bytes
-    root: bytes
-    kind: str
-    issuer: str
-    visibility: int
-    received_ms: int
-    size: int
-    envelope: bytes | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
     """One entry as a permitted reader gets it."""
 
     index: int
     received_ms: int
     envelope: bytes
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Tail:
-    """What one look at the database brought."""
-
-    head: Head
-    leaves: list[Leaf]
-    at: RosterAt
 
 
 def plan(leaves: Sequence[Leaf], gets: Callable[[Leaf], bool]) -> tuple[Sequence[Leaf], list[Leaf]]:
@@ -154,7 +131,8 @@ class Feed:
         async with Announcements(self._store, self.wake):
             while True:
                 try:
-                    await self.catch_up()
+                    if not self._take_kept():
+                        await self.catch_up()
                 except StorageError as error:
                     logger.warning("log not read, looking again", extra={"cause": repr(error.__cause__)})
                 with suppress(TimeoutError):
@@ -217,7 +195,17 @@ class Feed:
             if self.next >= tail.head.next:
                 return
 
-    def _take(self, tail: _Tail) -> None:
+    def _take_kept(self) -> bool:
+        """Take what this process committed itself from memory, where it follows on what was seen; whether it did."""
+        took = False
+        while self._head is not None and (kept := self._log.kept_from(self.next)) is not None:
+            if not self._audiences.known({leaf.visibility for leaf in kept.leaves}):
+                return False
+            self._take(kept)
+            took = True
+        return took
+
+    def _take(self, tail: Tail) -> None:
         if tail.head.next < self.next:
             raise InvariantError("the log in the database became shorter", seen=self.next, now=tail.head.next)
         changed = tail.at.digest != self._at.digest
@@ -243,13 +231,13 @@ class Feed:
             del self._ring[:drop]
             self._ring_bytes = size
 
-    def _read_tail(self, connection: Connection, *, first: int, at: RosterAt, fresh: bool) -> _Tail:
+    def _read_tail(self, connection: Connection, *, first: int, at: RosterAt, fresh: bool) -> Tail:
         head = read_head(connection)
         at = fold_roster(connection, at) if fresh or head.roster_version != at.version else at
         if fresh:
-            return _Tail(head=head, leaves=[], at=at)
+            return Tail(head=head, leaves=[], at=at)
         leaves = self._read_leaves(connection, first, first + LEAVES_PER_BATCH, bodies=True)
-        return _Tail(head=head, leaves=leaves, at=at)
+        return Tail(head=head, leaves=leaves, at=at)
 
     # --- one batch ------------------------------------------------------------------------------------------------
 
@@ -316,12 +304,12 @@ class Feed:
 
     def _read_leaves(self, connection: Connection, start: int, end: int, *, bodies: bool) -> list[Leaf]:
         query = _WITH_BODIES if bodies else _WITHOUT_BODIES
-        leaves = [_leaf(row) for row in connection.execute(query, {"start": start, "end": end})]
+        leaves = [_leaf(row) for row in query(connection, start=start, end=end)]
         self._audiences.load(connection, {leaf.visibility for leaf in leaves})
         return leaves
 
     def _read_named(self, connection: Connection, statement_id: str) -> list[Leaf]:
-        leaves = [_leaf(row) for row in connection.execute(_NAMED, {"id": statement_id})]
+        leaves = [_leaf(row) for row in _NAMED(connection, id=statement_id)]
         self._audiences.load(connection, {leaf.visibility for leaf in leaves})
         return leaves
 
@@ -337,19 +325,19 @@ _FIELDS: Final = (
 )
 _JOINED: Final = LEAF.join(ENTRY, ENTRY.c.index == LEAF.c.index).join(BODY, BODY.c.index == LEAF.c.index)
 _RANGE: Final = sa.and_(LEAF.c.index >= sa.bindparam("start"), LEAF.c.index < sa.bindparam("end"))
-_WITHOUT_BODIES: Final = (
+_WITHOUT_BODIES: Final = Query(
     sa.select(*_FIELDS, sa.func.length(BODY.c.envelope)).select_from(_JOINED).where(_RANGE).order_by(LEAF.c.index)
 )
-_WITH_BODIES: Final = sa.select(*_FIELDS, BODY.c.envelope).select_from(_JOINED).where(_RANGE).order_by(LEAF.c.index)
-_NAMED: Final = (
+_WITH_BODIES: Final = Query(
+    sa.select(*_FIELDS, BODY.c.envelope).select_from(_JOINED).where(_RANGE).order_by(LEAF.c.index)
+)
+_NAMED: Final = Query(
     sa.select(*_FIELDS, sa.func.length(BODY.c.envelope))
     .select_from(_JOINED)
     .where(ENTRY.c.statement_id == sa.bindparam("id"))
     .order_by(LEAF.c.index)
 )
-_BODIES: Final = sa.select(BODY.c.index, BODY.c.envelope).where(
-    BODY.c.index.in_(sa.bindparam("indices", expanding=True))
-)
+_BODIES: Final = Lookup(sa.select(BODY.c.index, BODY.c.envelope), BODY.c.index)
 
 
 def _leaf(row: Sequence[Any]) -> Leaf:
@@ -369,8 +357,7 @@ def _leaf(row: Sequence[Any]) -> Leaf:
 
 
 def _read_bodies(connection: Connection, indices: Sequence[int]) -> dict[int, bytes]:
-    rows = connection.execute(_BODIES, {"indices": list(indices)})
-    return {index: bytes(envelope) for index, envelope in rows}
+    return {index: bytes(envelope) for index, envelope in _BODIES(connection, indices)}
 
 
 def _cut(head: Head, last: Leaf) -> Head:

@@ -320,8 +320,8 @@ class Intake:
     async def _commit_group(self, group: Sequence[_Job]) -> None:
         candidates = [item.candidate for item in map(_checked, group) if item.candidate is not None]
         try:
-            outcomes = await self._store.database.write(
-                lambda connection: self._log.append_in(connection, candidates, self._judge)
+            outcomes, written = await self._store.database.write(
+                lambda connection: self._log.write_in(connection, candidates, self._judge)
             )
         except StorageError as error:
             logger.warning("group not stored", extra={"envelopes": len(group), "cause": repr(error.__cause__)})
@@ -332,6 +332,7 @@ class Intake:
             return
         reach("hub.after_commit")
         self._at = self._judge.at
+        self._log.keep(written, self._at)
         self._committed()
         for (batch, number), candidate, outcome in zip(group, candidates, outcomes, strict=True):
             self._answer(batch, number, of_outcome(outcome, candidate.work.digest))

@@ -1,6 +1,16 @@
 """The federation's transparency log: append, read as a tree, fold the roster, collect cosignatures."""
 
-from hub.transparency.candidates import Appended, Candidate, Duplicate, Judge, Outcome, Refused, object_rows
+from hub.transparency.candidates import (
+    Appended,
+    Candidate,
+    Duplicate,
+    Judge,
+    Leaf,
+    Outcome,
+    Refused,
+    Tail,
+    object_rows,
+)
 from hub.transparency.cosigning import Cosigning, WitnessError
 from hub.transparency.log import Log
 from hub.transparency.rosters import NO_ROSTER, RosterAt, fold_roster, next_roster
@@ -14,10 +24,12 @@ __all__ = [
     "Cosigning",
     "Duplicate",
     "Judge",
+    "Leaf",
     "Log",
     "Outcome",
     "Refused",
     "RosterAt",
+    "Tail",
     "Tree",
     "WitnessError",
     "fold_roster",

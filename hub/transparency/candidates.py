@@ -9,6 +9,7 @@ from typing import Protocol
 from sqlalchemy.engine import Connection
 
 from hub.store import Head
+from hub.transparency.rosters import RosterAt
 from port2port import envelope as dsse
 from port2port import merkle
 from port2port.errors import Port2PortError
@@ -64,6 +65,30 @@ class Refused:
 
 
 Outcome = Appended | Duplicate | Refused
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Leaf:
+    """One place of the log as the feed needs it. ``envelope`` is None where it must still be read."""
+
+    index: int
+    leaf_hash: bytes
+    root: bytes
+    kind: str
+    issuer: str
+    visibility: int
+    received_ms: int
+    size: int
+    envelope: bytes | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tail:
+    """The end of the log: what follows on what was known, the head behind it and the roster there."""
+
+    head: Head
+    leaves: Sequence[Leaf]
+    at: RosterAt
 
 
 class Judge(Protocol):

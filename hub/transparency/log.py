@@ -14,9 +14,10 @@ the first two ports that compare.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Any, Final
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
@@ -24,10 +25,21 @@ from sqlalchemy.engine import Connection
 from hub.audience import Classes
 from hub.store import CHANNEL, Head, Insert, Lookup, Query, Store, audit, lock_head
 from hub.tables import BODY, CONTROL, ENTRY, HEAD, LEAF, OBJECT
-from hub.transparency.candidates import Appended, Candidate, Duplicate, Judge, Outcome, Refused, object_rows
+from hub.transparency.candidates import (
+    Appended,
+    Candidate,
+    Duplicate,
+    Judge,
+    Leaf,
+    Outcome,
+    Refused,
+    Tail,
+    object_rows,
+)
+from hub.transparency.rosters import RosterAt
 from hub.transparency.tree import Tree, logged
 from port2port import merkle
-from port2port.checkpoint import Checkpoint, sign
+from port2port.checkpoint import Checkpoint, SignedCheckpoint, sign
 from port2port.clock import Clock, to_ms
 from port2port.database import StorageError
 from port2port.errors import ConflictError, InvariantError, Port2PortError
@@ -36,6 +48,8 @@ from port2port.keys import SigningKey
 from port2port.merkle import Frontier
 from port2port.statement import Statement
 from port2port.verify import SEQUENCE_STEP, EquivocationError, RefusedError, Work, run
+
+_KEPT: Final = 8  # groups; the feed takes each as soon as it is woken
 
 
 @dataclass(slots=True, kw_only=True)
@@ -51,10 +65,19 @@ class _Rows:
     """What one group writes."""
 
     leaves: list[bytes] = field(default_factory=list)
-    entries: list[dict[str, object]] = field(default_factory=list)
-    bodies: list[dict[str, object]] = field(default_factory=list)
+    entries: list[dict[str, Any]] = field(default_factory=list)
+    bodies: list[dict[str, Any]] = field(default_factory=list)
     objects: list[dict[str, object]] = field(default_factory=list)
     controls: list[dict[str, object]] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Written:
+    """What one group wrote, to be kept once it has committed."""
+
+    head: Head
+    leaves: Sequence[Leaf]
+    signed: SignedCheckpoint
 
 
 class Log(Tree):
@@ -66,6 +89,7 @@ class Log(Tree):
         self._classes = Classes()
         self._last: dict[str, tuple[int, bytes]] = {}
         self._stamp: tuple[int, bytes] | None = None
+        self._kept: deque[Tail] = deque(maxlen=_KEPT)
 
     def append(self, group: Sequence[Candidate], judge: Judge | None = None) -> list[Outcome]:
         """Log what can be logged, one outcome for each candidate, durable on return. Raises StorageError.
@@ -78,6 +102,12 @@ class Log(Tree):
 
     def append_in(self, connection: Connection, group: Sequence[Candidate], judge: Judge | None) -> list[Outcome]:
         """As ``append``, within the caller's writing transaction, which must commit before anybody is told."""
+        return self.write_in(connection, group, judge)[0]
+
+    def write_in(
+        self, connection: Connection, group: Sequence[Candidate], judge: Judge | None
+    ) -> tuple[list[Outcome], Written]:
+        """As ``append_in``, with what was written."""
         head = lock_head(connection)
         if self._stamp != head.stamp:
             self._classes.forget()
@@ -100,12 +130,27 @@ class Log(Tree):
                 self._add(connection, rows, item, outcome, head.roster_version)
             elif isinstance(outcome, Refused):
                 _record_equivocation(connection, item.work, outcome.error, received_ms)
-        stamp = self._write(connection, head, rows, received_ms)
+        written = self._write(connection, head, rows, received_ms)
         if judge is not None:
-            judge.end(stamp)
-        self._stamp = stamp
+            judge.end(written.head.stamp)
+        self._stamp = written.head.stamp
         reach("hub.before_commit")
-        return outcomes
+        return outcomes, written
+
+    def keep(self, written: Written, at: RosterAt) -> None:
+        """Remember what has been committed, so that the feed of this process need not read it again.
+
+        ``at`` is the roster behind it. On the event loop only, as ``kept_from``.
+        """
+        self.remember(written.signed)
+        if written.leaves:
+            self._kept.append(Tail(head=written.head, leaves=written.leaves, at=at))
+
+    def kept_from(self, index: int) -> Tail | None:
+        """What was kept from this very index on; None where it must be read."""
+        while self._kept and self._kept[0].leaves[0].index < index:
+            self._kept.popleft()
+        return self._kept[0] if self._kept and self._kept[0].leaves[0].index == index else None
 
     def restore(self, entries: Sequence[tuple[Candidate, int]]) -> int:
         """Log entries again that were logged before, each at the time it had, from the head on; the new size.
@@ -128,7 +173,7 @@ class Log(Tree):
                 raise InvariantError("an entry is older than the one before it", index=head.next + len(rows.leaves))
             at = Appended(index=head.next + len(rows.leaves), received_ms=received_ms)
             self._add(connection, rows, item, at, head.roster_version)
-        self._stamp = self._write(connection, head, rows, received_ms)
+        self._stamp = self._write(connection, head, rows, received_ms).head.stamp
         return self._stamp[0]
 
     def last_seq(self, signer: str) -> tuple[int, bytes] | None:
@@ -187,7 +232,7 @@ class Log(Tree):
         if said.is_control:
             rows.controls.append({"version": version + len(rows.controls) + 1, "index": index})
 
-    def _write(self, connection: Connection, head: Head, rows: _Rows, received_ms: int) -> tuple[int, bytes]:
+    def _write(self, connection: Connection, head: Head, rows: _Rows, received_ms: int) -> Written:
         frontier, roots = merkle.extend_with_roots(Frontier.from_bytes(head.frontier), rows.leaves)
         root = roots[-1] if roots else head.root
         if roots:
@@ -198,19 +243,36 @@ class Log(Tree):
             _INSERT_BODY(connection, rows.bodies)
         _INSERT_OBJECT(connection, rows.objects)
         _INSERT_CONTROL(connection, rows.controls)
-        note = sign(Checkpoint(origin=self._origin, size=frontier.size, root=root), self._key).note
-        _UPDATE_HEAD(
-            connection,
-            new_next=frontier.size,
-            new_root=root,
-            new_frontier=frontier.to_bytes(),
-            new_roster_version=head.roster_version + len(rows.controls),
-            new_last_received_ms=received_ms if roots else head.last_received_ms,
-            new_note=note,
+        signed = sign(Checkpoint(origin=self._origin, size=frontier.size, root=root), self._key)
+        after = Head(
+            next=frontier.size,
+            root=root,
+            frontier=frontier.to_bytes(),
+            roster_version=head.roster_version + len(rows.controls),
+            last_received_ms=received_ms if roots else head.last_received_ms,
+            note=signed.note,
         )
+        _UPDATE_HEAD(connection, **{f"new_{name}": getattr(after, name) for name in _CHANGED})
         if self._store.is_postgres and roots:
             _NOTIFY(connection, channel=CHANNEL, payload=str(frontier.size))
-        return frontier.size, root
+        return Written(head=after, leaves=_leaves(rows, roots), signed=signed)
+
+
+def _leaves(rows: _Rows, roots: Sequence[bytes]) -> list[Leaf]:
+    return [
+        Leaf(
+            index=entry["index"],
+            leaf_hash=leaf_hash,
+            root=root,
+            kind=entry["kind"],
+            issuer=entry["issuer"],
+            visibility=entry["visibility"],
+            received_ms=entry["received_ms"],
+            size=len(body["envelope"]),
+            envelope=body["envelope"],
+        )
+        for entry, body, leaf_hash, root in zip(rows.entries, rows.bodies, rows.leaves, roots, strict=True)
+    ]
 
 
 _INSERT_LEAF: Final = Insert(LEAF)

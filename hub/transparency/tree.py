@@ -78,9 +78,13 @@ class Tree:
         if known is not None and known.checkpoint.root == root:
             return known
         signed = sign(Checkpoint(origin=self._origin, size=size, root=root), self._key)
-        with self._lock:
-            _remember(self._notes, size, signed)
+        self.remember(signed)
         return signed
+
+    def remember(self, signed: SignedCheckpoint) -> None:
+        """Keep a checkpoint of a committed size, to sign it once only."""
+        with self._lock:
+            _remember(self._notes, signed.checkpoint.size, signed)
 
     def leaves(self, start: int, count: int) -> list[bytes]:
         """Up to ``count`` leaf hashes, at most ``LEAVES_PER_CALL``, from ``start`` on."""

@@ -14,9 +14,13 @@ T = TypeVar("T")
 
 
 class AbsentDatabase(Database):
-    """``refused`` counts what was asked in vain; ``leave_after`` reads that pass, it goes by itself."""
+    """``refused`` counts what was asked in vain; ``leave_after`` reads that pass, it goes by itself.
+
+    ``unread`` refuses the readers' threads alone.
+    """
 
     away = False
+    unread = False
     refused = 0
     leave_after: int | None = None
 
@@ -26,6 +30,8 @@ class AbsentDatabase(Database):
 
     async def read(self, action: Callable[[Connection], T]) -> T:
         self._require_there()
+        if self.unread:
+            raise StorageError("the database does not answer readers")
         return await super().read(action)
 
     def read_now(self, action: Callable[[Connection], T]) -> T:

@@ -17,8 +17,10 @@ from port2port.limits import LIMITS
 from port2port.merkle import root_of
 from port2port.tlp import Tlp
 from port2port.v1 import exchange_pb2
+from tests.fakes.absent_store import absent_store
 from tests.fakes.federation import Federation, statement_of
 from tests.fakes.hub_core import HubCore, make_core, running_core
+from tests.fakes.live_hub import until
 
 SEAPORTS = {"tlp": Tlp.AMBER, "groups": ("seaports",)}
 
@@ -283,3 +285,57 @@ def test_two_processes_on_postgresql_feed_each_others_entries(fed: Federation, p
             assert entries(await other.take("belgg", 0, 5)) == [0, 1, 2]
 
     with_core(fed, postgres_url, story)
+
+
+def test_what_this_process_committed_reaches_its_ring_without_being_read_again(fed: Federation, url: str) -> None:
+    store, database = absent_store(url)
+
+    async def story(core: HubCore) -> None:
+        await core.admit_all([note(fed)])  # the table tells who reads this class
+        await until(lambda: core.feed.next == 4)
+        database.unread = True
+        await core.admit_all([note(fed), note(fed)])
+        await until(lambda: core.feed.next == 6)
+        here = [await anext(core.feed.follow("beanr", cursor)) for cursor in range(3, 6)]
+        database.unread = False
+        other = make_core(fed, core.store)
+        await other.feed.catch_up()
+        assert here == [await anext(other.feed.follow("beanr", cursor)) for cursor in range(3, 6)]
+
+    with_core(fed, "", story, store=store)
+
+
+def test_what_another_process_committed_between_is_neither_lost_nor_overtaken(fed: Federation, url: str) -> None:
+    async def story(core: HubCore) -> None:
+        other = make_core(fed, core.store)
+        intake = asyncio.create_task(other.intake.run())
+        for turn in range(4):
+            await (other if turn % 2 else core).admit_all([note(fed), note(fed)])
+        await core.feed.catch_up()
+        assert entries(await core.take("beanr", 0, 11)) == list(range(11))
+        assert leaves(await core.take("beanr", 0, 11)) == core.log.leaves(0, 20)
+        intake.cancel()
+        await asyncio.gather(intake, return_exceptions=True)
+
+    with_core(fed, url, story)
+
+
+def test_a_group_that_was_not_committed_is_never_in_the_ring(fed: Federation, url: str) -> None:
+    async def story(core: HubCore) -> None:
+        await core.admit_all([note(fed)])
+        await core.feed.catch_up()
+        before = core.feed.next
+        candidate = core.checker.check(note(fed), "beanr", core.judge.at).candidate
+        assert candidate is not None
+
+        def lost(connection: Any) -> None:
+            core.log.write_in(connection, [candidate], core.judge)
+            raise NotFoundError("the transaction is rolled back")
+
+        with pytest.raises(NotFoundError):
+            await core.store.database.write(lost)
+        await core.feed.catch_up()
+        assert core.feed.next == before
+        assert core.log.kept_from(before) is None
+
+    with_core(fed, url, story)
