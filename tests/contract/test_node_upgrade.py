@@ -17,6 +17,7 @@ from node import alarms, indicators, store, tables
 from node.alarms import Code
 from node.store import NodeStore, open_store
 from port2port.clock import to_ms
+from port2port.console.tables import console_metadata
 from port2port.database import make_engine, sqlite_url, write
 from port2port.tlp import Tlp
 from tests.fakes.federation import Federation, stix_id_of
@@ -114,7 +115,7 @@ def test_a_standing_alarm_has_its_new_code(old: tuple[NodeStore, list[str]]) -> 
 def test_the_upgraded_tables_are_those_of_a_new_database(old: tuple[NodeStore, list[str]]) -> None:
     def differences(connection: sa.Connection) -> list[object]:
         context = MigrationContext.configure(connection, opts={"compare_type": True})
-        return list(compare_metadata(context, tables.metadata))
+        return list(compare_metadata(context, [tables.metadata, console_metadata]))
 
     assert old[0].read_now(differences) == []
     keys = old[0].read_now(lambda c: sa.inspect(c).get_pk_constraint("indicator"))
