@@ -17,6 +17,8 @@ from importlib.metadata import version
 from typing import Final
 
 from hub.audience import Audiences
+from hub.console import building
+from hub.console.context import PictureContext
 from hub.enrolment import Enrolment, denied_serials
 from hub.feed import Feed
 from hub.intake import Checker, Intake, IntakeJudge, IntakeLimits
@@ -35,6 +37,7 @@ from hub.settings import HubSettings, split_address
 from hub.store import Store
 from hub.transparency import Cosigning, Log, RosterAt
 from port2port.clock import Clock
+from port2port.console.live import Live
 from port2port.database import StorageError
 from port2port.genesis import Genesis
 from port2port.limits import QUOTA, MemberQuota
@@ -146,6 +149,7 @@ class Hub:
         try:
             async with asyncio.TaskGroup() as group:
                 tasks = [group.create_task(work) for work in (self.intake.run(), self.feed.run(), self._watch())]
+                tasks += [group.create_task(building.serve(picture)) for picture in self._pictures()]
                 try:
                     settings = self._base.settings
                     ready(await servers.start(listen=settings.listen, enrolment_listen=settings.enrolment_listen))
@@ -198,6 +202,30 @@ class Hub:
             mutual=services.mutual(gate, parts),
             enrolment=services.enrolment(gate, parts),
         )
+
+    def _pictures(self) -> list[PictureContext]:
+        """The hub as its console's pages see it; none without the settings for one."""
+        base, console, operator = self._base, self._base.settings.console, self._base.settings.operator
+        if console is None or operator is None:
+            return []
+        return [
+            PictureContext(
+                settings=base.settings,
+                console=console,
+                genesis=base.genesis,
+                genesis_hash=base.genesis_hash,
+                store=base.store,
+                log=self.log,
+                feed=self.feed,
+                members=self.members,
+                receipts=self.receipts,
+                audiences=self._audiences,
+                clock=base.clock,
+                live=Live(base.clock),
+                signin=building.signin_of(base.store, console, base.clock, member=operator),
+                roster=lambda: self.feed.at.roster,
+            )
+        ]
 
     def _serve_metrics(self) -> Callable[[], None]:
         where = self._base.settings.metrics_listen

@@ -9,11 +9,12 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal, Self
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, model_validator
 
-from port2port.ids import is_federation_name
+from port2port.console.settings import ConsoleSettings
+from port2port.ids import is_federation_name, is_member_id
 from port2port.invitation import is_address
 from port2port.settings import FilePath, Settings
 
@@ -28,6 +29,12 @@ def _address(value: str) -> str:
     """host:port; port 0 means any free one, for tests and the demo."""
     if not is_address(value) and not (value.endswith(":0") and is_address(value[:-1] + "1")):
         raise ValueError("must be host:port, as in 127.0.0.1:7401")
+    return value
+
+
+def _member(value: str | None) -> str | None:
+    if value is not None and not is_member_id(value):
+        raise ValueError("must be a member id: lower-case words joined by '-'")
     return value
 
 
@@ -81,6 +88,18 @@ class HubSettings(Settings):
     stop_grace_s: float = Field(
         default=2.0, ge=0, le=300, description="Seconds that open Submit streams may go on after a stop was asked for."
     )
+    operator: Annotated[str | None, AfterValidator(_member)] = Field(
+        default=None, description="Member whose coordinators sit at the console: pages show what it may read."
+    )
+    console: ConsoleSettings | None = Field(
+        default=None, description="The national picture in a browser; leave the table out and there is none."
+    )
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if self.console is not None and self.operator is None:
+            raise ValueError("a console needs operator: the member whose coordinators sit at it")
+        return self
 
     @property
     def database_url(self) -> str:
@@ -99,11 +118,16 @@ def split_address(address: str) -> tuple[str, int]:
     return host, int(port)
 
 
+_TABLES: Final = frozenset({"console"})  # TOML wants tables after everything else; docs/configuration.md has theirs
+
+
 def template(federation: str, given: Mapping[str, str]) -> str:
     """The settings file ``init`` writes: every option with its comment, those at their default commented out."""
     lines = ["# Settings of the Port 2 Port hub. Paths count from the directory of this file.", ""]
     chosen = {"federation": federation, **given}
     for name, field in HubSettings.model_fields.items():
+        if name in _TABLES:
+            continue
         lines.append(f"# {field.description}")
         if name in chosen:
             lines.append(f"{name} = {_toml(chosen[name])}")

@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
+from port2port.console.settings import ConsoleSettings
 from port2port.ids import is_federation_name, is_member_id
 from port2port.settings import FilePath, Settings
 
@@ -131,6 +132,9 @@ class NodeSettings(Settings):
     rules: FilePath | None = Field(default=None, description="File with the approved automatic rules.")
     sources: tuple[SourceSettings, ...] = Field(default=(), max_length=100, description="Sensors.")
     alarms: AlarmSettings = Field(default_factory=_TABLE, description="When health turns red.")
+    console: ConsoleSettings | None = Field(
+        default=None, description="The officer's desk in a browser; leave the table out and there is none."
+    )
     metrics_listen: Address | None = Field(
         default=None, description="Where Prometheus may ask; leave it out and nothing listens."
     )

@@ -11,9 +11,11 @@ from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
 
-from node import acts, app, identity, indicators, sightings, suppressions
+from node import acts, app, desk_keys, identity, indicators, sightings, suppressions
 from node.app import Node, Plugin, Service
 from node.cli.desk import defaults_of, passphrase, rules_of
+from node.console import building
+from node.console.context import DeskContext
 from node.data import starter_places
 from node.identity import GrpcEnrolment, Officer
 from node.observations import SourceClass
@@ -31,6 +33,8 @@ from node.visit_store import SqlVisits
 from port2port import invitation, logs
 from port2port import settings as toml
 from port2port.clock import Clock, SystemClock
+from port2port.console.live import Live
+from port2port.console.settings import ConsoleSettings
 from port2port.errors import ConfigurationError
 from port2port.limits import LIMITS
 
@@ -99,9 +103,45 @@ def plugin_of(settings: NodeSettings) -> Plugin:
     places = places_of(settings)
 
     def services(node: Node) -> Sequence[Service]:
-        return (pipeline_of(node, rules, places).run, partial(acts.watch, node.store, node.clock))
+        pipeline = pipeline_of(node, rules, places)
+        watching: tuple[Service, ...] = (pipeline.run, partial(acts.watch, node.store, node.clock))
+        if settings.console is None:
+            return watching
+        return (*watching, partial(building.serve, desk_of(node, rules, places, pipeline, settings.console)))
 
     return Plugin(handlers=(indicators.handle, sightings.handle_incoming(settings.member)), services=services)
+
+
+def desk_of(node: Node, rules: RuleFile, places: Places, pipeline: Pipeline, console: ConsoleSettings) -> DeskContext:
+    """The open node as the pages of its console see it."""
+    settings = node.settings
+    return DeskContext(
+        settings=settings,
+        console=console,
+        store=node.store,
+        clock=node.clock,
+        author=author_of(node),
+        defaults=defaults_of(settings, rules),
+        places=places,
+        tracks=pipeline.tracks,
+        live=Live(node.clock),
+        signin=building.signin_of(node.store, settings, console, node.clock),
+        roster=lambda: node.inbox.state.roster,
+        status=lambda: app.status_of(settings, node.store, clock=node.clock),
+    )
+
+
+def author_of(node: Node) -> Author:
+    """This port as somebody who says things."""
+    settings = node.settings
+    return Author(
+        federation=settings.federation,
+        genesis_hash=settings.genesis,
+        member=settings.member,
+        outbox=node.outbox,
+        validate=node.validator.validate,
+        desk=desk_keys.load(settings.keys.desk),
+    )
 
 
 def pipeline_of(node: Node, rules: RuleFile, places: Places) -> Pipeline:
@@ -110,13 +150,7 @@ def pipeline_of(node: Node, rules: RuleFile, places: Places) -> Pipeline:
     classes = {source.name: SourceClass[source.source_class.upper()] for source in settings.sources}
     return Pipeline(
         node.store,
-        Author(
-            federation=settings.federation,
-            genesis_hash=settings.genesis,
-            member=settings.member,
-            outbox=node.outbox,
-            validate=node.validator.validate,
-        ),
+        author_of(node),
         Options(
             defaults=defaults_of(settings, rules),
             rules=rules.automatic(),

@@ -1,0 +1,1 @@
+"""The national picture: the screens of the hub."""

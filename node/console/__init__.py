@@ -1,0 +1,1 @@
+"""The officer's desk: the screens of a port's own node."""

@@ -1,0 +1,96 @@
+"""Opens a console inside a program that runs: its sign-in, its pages, its server, in one task group.
+
+The first start prints the one-time link that enrols the first person: whoever reads that terminal is the one who may
+give out accounts.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Sequence
+
+from port2port.clock import Clock
+from port2port.console import links
+from port2port.console.app import Parts, Section, build
+from port2port.console.audit import AuditSink
+from port2port.console.demo import DemoPerson
+from port2port.console.live import Live
+from port2port.console.local import Passwords
+from port2port.console.oidc import Provider
+from port2port.console.pages import Ribbon
+from port2port.console.serving import ConsoleServer
+from port2port.console.settings import ConsoleSettings
+from port2port.console.signin.context import SignIn
+from port2port.console.signin.section import middleware, section
+from port2port.database import Database
+
+logger = logging.getLogger(__name__)
+Service = Callable[[], Awaitable[None]]
+
+
+def signin_of(
+    database: Database,
+    settings: ConsoleSettings,
+    clock: Clock,
+    *,
+    member: str,
+    audit: AuditSink,
+    demo_people: Sequence[DemoPerson],
+) -> SignIn:
+    """Accounts and sessions in the program's own database. ``member`` is whose the first accounts are."""
+    return SignIn(
+        database=database,
+        clock=clock,
+        settings=settings,
+        audit=audit,
+        member=member,
+        passwords=Passwords(),
+        provider=Provider(settings.oidc, settings.origin, clock) if settings.oidc else None,
+        demo_people=demo_people if settings.demo else (),
+    )
+
+
+def parts_of(signin: SignIn, live: Live, *, title: str, sections: Sequence[Section], demo: Callable[[], bool]) -> Parts:
+    """What the application is built from. ``demo`` says whether the striped banner stands over every page."""
+    return Parts(
+        settings=signin.settings,
+        clock=signin.clock,
+        live=live,
+        title=title,
+        sections=(section(signin), *sections),
+        middleware=(middleware(signin),),
+        ribbon=lambda _request: Ribbon(kind="demo") if signin.settings.demo or demo() else None,
+        still_valid=signin.still_valid,
+        remember=signin.remember,
+    )
+
+
+async def serve(signin: SignIn, parts: Parts, services: Sequence[Service] = ()) -> None:
+    """Until cancelled. ``services`` run beside the server: what feeds the live stream.
+
+    Raises ConfigurationError where the address is taken or a certificate cannot be read.
+    """
+    settings = signin.settings
+    await signin.prepare()
+    first = await links.first_link(signin.database, settings.origin, signin.clock, member=signin.member)
+    if first is not None:
+        print(f"first sign-in, good once and for 30 minutes:  {first}", flush=True)  # noqa: T201  # for the terminal
+    server = ConsoleServer(build(parts), settings, parts.live, ready=lambda _port: _ready(settings))
+    try:
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(server.run(), name="console")
+            tasks.create_task(signin.run(), name="console sessions")
+            for service in services:
+                tasks.create_task(_awaited(service))
+    finally:
+        signin.passwords.close()
+
+
+def _ready(settings: ConsoleSettings) -> None:
+    print(f"console  {settings.origin}", flush=True)  # noqa: T201  # for the terminal
+    logger.info("console answers", extra={"listen": settings.listen})
+
+
+async def _awaited(service: Service) -> None:
+    await service()
