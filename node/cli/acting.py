@@ -22,7 +22,9 @@ from node.publish import Author, Officer
 from node.review import Choice
 from node.two_person import TwoPersonError
 from port2port import canonical
+from port2port.authority import AuthorityError
 from port2port.clock import to_text
+from port2port.verify import RefusedError
 
 Prepare = Callable[[Connection, Author, Asked], acts.Prepared]
 
@@ -145,8 +147,9 @@ def _act(args: argparse.Namespace, desk: Desk, prepare: Prepare, *, emergency: s
 
     try:
         return desk.write(lambda connection: action(connection, asked))
-    except TwoPersonError:
-        if not author.desk or len(officers) > 1 or emergency:
+    except (TwoPersonError, RefusedError) as error:
+        too_few = isinstance(error, TwoPersonError) or error.cause_code == AuthorityError.code
+        if not too_few or not author.desk or len(officers) > 1 or emergency:
             raise
     return desk.write(lambda connection: action(connection, replace(asked, officers=())))
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from node import app, identity, store
+from node import app, desk_keys, identity, store
 from node.identity import EnrolmentRefusedError, JoinError, Officer
 from node.settings import NodeSettings
 from port2port import keys, tls
@@ -186,3 +186,16 @@ def test_a_crash_between_any_two_steps_of_adopting_a_key_leaves_one_that_loads_a
     names = {path.name for path in settings.keys.machine.parent.glob("machine.key*")}
     assert names == {"machine.key", f"machine.key.{old[:16]}", f"machine.key.{old[:16]}.seq"}
     assert (tmp_path / "n" / f"machine.key.{old[:16]}.seq").read_text() == "of the old key"
+
+
+def test_a_node_joins_with_desk_keys_and_has_them_at_its_desk(hub: FakeEnrolment, tmp_path: Path) -> None:
+    settings = load(join(hub, tmp_path / "n").settings, NodeSettings)
+    (offer,) = hub.offers
+    machines = [item.public.key_id for item in offer.request.keys if item.public.key_class == "machine"]
+    assert machines[0] == offer.request.machine_key.key_id == keys.load(settings.keys.machine).key_id
+    assert sorted(machines[1:]) == sorted(one.key_id for one in desk_keys.load(settings.keys.desk))
+    assert len(machines) == 1 + desk_keys.COUNT
+    more = desk_keys.more(settings.keys.desk, 2)
+    assert not {key.key_id for key in more} & set(machines)
+    assert len(desk_keys.load(settings.keys.desk)) == desk_keys.COUNT + 2
+    assert desk_keys.load(tmp_path / "nowhere") == ()

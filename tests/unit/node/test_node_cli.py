@@ -360,3 +360,65 @@ def test_an_exported_checkpoint_agrees_with_another_ports(
     assert "proof of what its first" in terminal.call("checkpoint", "--out", str(proven), "--prove-from", str(mine))
     more = ("--log-key", said["log_key"], "--proof", str(proven) + ".prefix")
     assert port2port_main(["checkpoint", "compare", str(mine), str(proven), *more]) == 0
+
+
+@pytest.fixture
+def with_desk_keys(terminal: Terminal) -> Terminal:
+    """The terminal of a node that joined with desk keys."""
+    home = terminal.desk.node.home / "desk-keys"
+    home.mkdir(mode=0o700)
+    for number, key in enumerate(terminal.desk.fed.ports[B].desk):
+        keys.save(key, home / f"desk-{number}.key")
+    return terminal
+
+
+def test_what_takes_two_waits_for_the_second_officer_at_another_terminal(with_desk_keys: Terminal) -> None:
+    terminal = with_desk_keys
+    terminal.desk.draft()
+    personal = ("--personal-data", "--purpose", "isps")
+    said = terminal.signed("review", "publish", "D1", *PUBLISH, *personal)
+    assert "review approve A1" in said
+    assert terminal.desk.send() == []
+    (row,) = terminal.ask("review", "waiting")
+    assert (row["id"], row["about"], row["missing"], row["readers"]) == ("A1", "D1", 1, [A])
+    assert row["rules"] == ["personal-data"]
+    assert "signed this already" in terminal.signed("review", "approve", "A1", "--officer", "o1", code=2)
+    assert "published as" in terminal.signed("review", "approve", "A1", "--officer", "o2")
+    (raw,) = terminal.desk.send()
+    assert len(statement_of(raw).objects) == 1
+    assert terminal.call("review", "waiting") == "nothing waits for a signature\n"
+
+
+def test_an_override_is_published_at_once_and_confirmed_by_another(with_desk_keys: Terminal) -> None:
+    terminal = with_desk_keys
+    terminal.desk.draft()
+    terminal.config.with_name("rules.toml").write_text('[two_person]\nsubjects = ["vessel"]\n')
+    terminal.config.write_text('rules = "rules.toml"\n' + terminal.config.read_text())
+    said = terminal.signed("review", "override", "D1", "--reason", "on fire", "--officer", "o1")
+    assert "another officer checks it by 08:30 UTC" in said
+    (row,) = terminal.ask("review", "waiting")
+    assert (row["second_check"], row["missing"]) == (True, 1)
+    assert "signed this already" in terminal.signed("review", "approve", "A1", "--officer", "o1", code=2)
+    terminal.signed("review", "approve", "A1", "--reason", "it was", "--officer", "o2")
+    assert terminal.ask("review", "waiting") == []
+
+
+def test_what_waits_is_given_up_with_a_reason(with_desk_keys: Terminal) -> None:
+    terminal = with_desk_keys
+    terminal.desk.draft()
+    terminal.signed("review", "reject", "D1", "--reason", "a test", "--officer", "o1")
+    assert "given up" in terminal.signed("review", "withdraw", "A1", "--reason", "ask first", "--officer", "o2")
+    assert "D1" in terminal.call("review", "list")
+
+
+def test_a_high_finding_is_rejected_by_two_at_one_terminal(terminal: Terminal) -> None:
+    terminal.desk.draft()
+    one = ("review", "reject", "D1", "--reason", "a test", "--officer", "o1")
+    assert "two officers decide this: the finding is of high severity" in terminal.signed(*one, code=2)
+    second = ("--second-officer", "o2", "--second-passphrase-file", str(terminal.secret))
+    assert "rejected; nothing was sent" in terminal.signed(*one, *second)
+
+
+def test_officers_are_listed_with_the_state_of_their_keys(terminal: Terminal) -> None:
+    rows = terminal.ask("officer", "list")
+    assert [(row["pseudonym"], row["state"]) for row in rows] == [("o1", "in force"), ("o2", "in force")]

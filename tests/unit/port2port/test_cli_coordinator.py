@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from port2port import canonical, coordination, genesis, keys, roster
+from port2port import canonical, coordination, genesis, key_request, keys, roster
 from port2port import envelope as dsse
 from port2port.cli import coordinator
 from port2port.errors import ConfigurationError, MalformedError, PolicyError, Port2PortError
@@ -19,6 +19,7 @@ from port2port.join_request import JoiningKey, JoinRequest
 from port2port.roster import RosterConflictError
 from port2port.wire import decode_envelope
 from tests.fakes.federation import Federation, statement_of
+from tests.fakes.passkey import Passkey
 from tests.fakes.trust_log import FakeLog
 
 PASSPHRASE = "a passphrase of some length"
@@ -377,3 +378,28 @@ def test_a_new_member_is_named_by_a_person_and_never_by_its_id(scene, monkeypatc
     assert scene.first.run(*given) == 0
     proposed = coordination.decode_proposal(out.read_bytes()).parsed
     assert proposed.body["ops"][0]["name"] == "Port of Antwerp-Bruges"
+
+
+def test_further_keys_of_a_member_are_approved_after_their_machine_key_vouched_for_them(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    scene = Scene(tmp_path)
+    scene.found()
+    scene.decide("approve", scene.join_request("beanr"), "--name", "Port of Antwerp-Bruges")
+    passkey, port = Passkey(), scene.fed.ports["beanr"]
+    offered = [JoiningKey(public=passkey.record(), pseudonym="o3")]
+    request = key_request.offer("cli.test", "beanr", offered, port.machine)
+    after = scene.decide("approve", scene.file("keys", request.encode(scene.fed.clock.now())))
+    assert (after.keys[passkey.key_id].pseudonym, after.keys[passkey.key_id].public.rp_id) == ("o3", passkey.rp_id)
+    said = capsys.readouterr().out
+    assert "passkey of officer o3" in said
+    assert request.fingerprint in said
+    again = scene.file("again", request.encode(scene.fed.clock.now()))
+    with pytest.raises(PolicyError, match="knows one of these keys"):
+        scene.first.run("approve", again, "--control-log", scene.control(), "--out", tmp_path / "x", "--yes")
+    other = key_request.offer(
+        "other.test", "beanr", [JoiningKey(public=Passkey(9).record(), pseudonym="o4")], port.machine
+    )
+    foreign = scene.file("foreign", other.encode(scene.fed.clock.now()))
+    with pytest.raises(PolicyError, match="for another federation"):
+        scene.first.run("approve", foreign, "--control-log", scene.control(), "--out", tmp_path / "x", "--yes")
