@@ -25,7 +25,7 @@ _CHALLENGE: Final = ChallengeRow.__table__  # type: ignore[attr-defined]  # set 
 class ChallengeError(PolicyError):
     """No such challenge is open: it was used, it is too old, or it was somebody else's."""
 
-    code = "CHALLENGE"
+    code = "CONSOLE_CHALLENGE"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
