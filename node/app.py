@@ -92,6 +92,9 @@ def _build(settings: NodeSettings, clock: Clock, plugin: Plugin, opened: NodeSto
     )
     if identity.adopt_next_key(settings, state.roster):
         logger.info("new machine key in place")
+    adopted = identity.adopt_desk_keys(settings, state.roster)
+    if adopted:
+        logger.info("new desk keys in place", extra={"keys": adopted})
     machine, witness_key = keys.load(settings.keys.machine), keys.load(settings.keys.witness)
     if machine.key_id == witness_key.key_id:
         raise ConfigurationError("machine and witness key are the same: one key has one role")

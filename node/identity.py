@@ -197,14 +197,23 @@ def next_key_path(settings: NodeSettings) -> Path:
 
 def adopt_next_key(settings: NodeSettings, roster: Roster | None) -> bool:
     """Put the new machine key in place once the roster has it as ours; the old file is kept under its key id."""
-    path = next_key_path(settings)
+    return _adopt(settings, settings.keys.machine, roster)
+
+
+def adopt_desk_keys(settings: NodeSettings, roster: Roster | None) -> int:
+    """The same for the desk keys that a rekey replaces; how many."""
+    return sum(_adopt(settings, path, roster) for path in desk_keys.paths(settings.keys.desk))
+
+
+def _adopt(settings: NodeSettings, current: Path, roster: Roster | None) -> bool:
+    path = current.with_name(current.name + NEXT_SUFFIX)
     if roster is None or not path.exists():
         return False
     fresh = keys.load(path)
     known = roster.keys.get(fresh.key_id)
     if known is None or known.member != settings.member or known.revoked_index is not None:
         return False
-    for _ in adoption(settings.keys.machine, path):
+    for _ in adoption(current, path):
         pass
     return True
 

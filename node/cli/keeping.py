@@ -10,7 +10,7 @@ from typing import Final
 
 from sqlalchemy.engine import Connection
 
-from node import identity, store
+from node import act_store, desk_keys, identity, store
 from node.cli.desk import Desk, show
 from node.outbox import Outbox, Queued, Rekey, SequenceFile
 from port2port import keys, merkle
@@ -25,32 +25,61 @@ MACHINE_KEY_LIFE: Final = timedelta(days=90)
 
 
 def run_rekey(args: argparse.Namespace) -> int:
-    """Make a new machine key and queue the statement by which it takes over from the old one."""
+    """Make a new machine key, and new desk keys, and queue the statements by which they take over from the old ones."""
     with Desk.open(args.config) as desk:
-        path = identity.next_key_path(desk.settings)
-        if path.exists():
+        current = desk.settings.keys.machine
+        if identity.next_key_path(desk.settings).exists():
             raise ConflictError("a rekey is on its way already; restart the node once `status` shows nothing waiting")
-        machine = keys.load(desk.settings.keys.machine)
-        fresh = keys.generate()
-        keys.save(fresh, path)
-        try:
-            queued = desk.write(partial(_queue_rekey, desk=desk, machine=machine, fresh=fresh))
-        except BaseException:
-            path.unlink()  # nothing was queued: the key has never been named to anybody
-            raise
-    answer = {"old": machine.key_id, "new": fresh.key_id, "statement": queued.statement_id}
+        old, fresh, queued = _replace(desk, current)
+        free, held = _desk_keys(desk)
+        made = [_replace(desk, path) for path in free]
+    answer = {
+        "old": old.key_id,
+        "new": fresh.key_id,
+        "statement": queued.statement_id,
+        "desk": [{"old": one.key_id, "new": other.key_id} for one, other, _ in made],
+        "held": len(held),
+    }
     lines = [
-        f"new machine key {fresh.key_id[:16]} takes over from {machine.key_id[:16]}",
+        f"new machine key {fresh.key_id[:16]} takes over from {old.key_id[:16]}, with {len(made)} desk keys",
+        *([f"{len(held)} desk keys stay: acts wait under them, rekey again later"] if held else []),
         "keep the node running until `status` shows nothing waiting, then restart it; until then it signs nothing",
     ]
     show(args, answer, lines)
     return 0
 
 
-def _queue_rekey(connection: Connection, *, desk: Desk, machine: Ed25519Key, fresh: Ed25519Key) -> Queued:
+def _desk_keys(desk: Desk) -> tuple[list[Path], list[Path]]:
+    """The files of the desk keys that can be replaced now, and of those that acts hold."""
+    roster, waiting = desk.roster(), desk.read(act_store.held)
+    free: list[Path] = []
+    held: list[Path] = []
+    for path in desk_keys.paths(desk.settings.keys.desk):
+        key_id = keys.load(path).key_id
+        known = roster.keys.get(key_id)
+        on_its_way = path.with_name(path.name + identity.NEXT_SUFFIX).exists()
+        if known is not None and known.revoked_index is None and not on_its_way:
+            (held if key_id in waiting else free).append(path)
+    return free, held
+
+
+def _replace(desk: Desk, current: Path) -> tuple[Ed25519Key, Ed25519Key, Queued]:
+    """(old key, new key, the statement that one takes over from the other); the new key waits beside the old one."""
+    path = current.with_name(current.name + identity.NEXT_SUFFIX)
+    old, fresh = keys.load(current), keys.generate()
+    keys.save(fresh, path)
+    try:
+        queued = desk.write(partial(_queue_rekey, desk=desk, current=current, old=old, fresh=fresh))
+    except BaseException:
+        path.unlink()  # nothing was queued: the key has never been named to anybody
+        raise
+    return old, fresh, queued
+
+
+def _queue_rekey(connection: Connection, *, desk: Desk, current: Path, old: Ed25519Key, fresh: Ed25519Key) -> Queued:
     now = desk.clock.now()
     head = store.head(connection)
-    outbox = Outbox(machine, SequenceFile.beside(desk.settings.keys.machine, machine.key_id))
+    outbox = Outbox(old, SequenceFile.beside(current, old.key_id))
     rekeying = Rekey(
         member=desk.member,
         issued=now,

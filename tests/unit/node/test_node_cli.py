@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from node import store
+from node import desk_keys, identity, store
 from node.__main__ import ACTIONS, build_parser, main
 from node.cli import desk as desk_module
 from node.cli.running import host_and_port, transport_of
@@ -19,10 +19,11 @@ from node.sensors.transports.file import FileReplay
 from node.sensors.transports.lines import LineQueue
 from node.sensors.transports.tcp import TcpClient
 from node.sensors.transports.udp import UdpListener
-from node.settings import SourceSettings
+from node.settings import NodeSettings, SourceSettings
 from port2port import bundle, keys
 from port2port.__main__ import main as port2port_main
 from port2port.errors import ConfigurationError
+from port2port.settings import load
 from tests.fakes.clock import FakeClock
 from tests.fakes.desks import A, B, C, Desk, Harbour, a_finding
 from tests.fakes.federation import statement_of, stix_id_of
@@ -422,3 +423,21 @@ def test_a_high_finding_is_rejected_by_two_at_one_terminal(terminal: Terminal) -
 def test_officers_are_listed_with_the_state_of_their_keys(terminal: Terminal) -> None:
     rows = terminal.ask("officer", "list")
     assert [(row["pseudonym"], row["state"]) for row in rows] == [("o1", "in force"), ("o2", "in force")]
+
+
+def test_a_rekey_replaces_the_free_desk_keys_and_spares_one_that_an_act_holds(with_desk_keys: Terminal) -> None:
+    terminal = with_desk_keys
+    terminal.desk.draft()
+    terminal.signed("review", "publish", "D1", *PUBLISH, "--personal-data", "--purpose", "isps")
+    said = terminal.ask("rekey")
+    assert (len(said["desk"]), said["held"]) == (2, 1)
+    harbour_home, fed = terminal.config.parent, terminal.desk.fed
+    terminal.desk.send()
+    terminal.desk.pull()
+    settings = load(terminal.config, NodeSettings)
+    assert identity.adopt_desk_keys(settings, terminal.desk.roster) == 2
+    now = {one.key_id for one in desk_keys.load(harbour_home / "desk-keys")}
+    assert {row["new"] for row in said["desk"]} <= now
+    assert len(now & {key.key_id for key in fed.ports[B].desk}) == 1
+    assert terminal.desk.node.store.read_now(store.quarantined_count) == 0
+    assert identity.adopt_desk_keys(settings, terminal.desk.roster) == 0
