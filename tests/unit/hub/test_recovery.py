@@ -14,9 +14,6 @@ import pytest
 from hub.intake import IntakeJudge, admit
 from hub.recovery import (
     Admission,
-    HeldEntry,
-    Progress,
-    Recovery,
     State,
     TamperedError,
     WaitingError,
@@ -33,6 +30,7 @@ from port2port.keys import SignatureError
 from port2port.tlp import Tlp
 from tests.fakes.federation import Federation
 from tests.fakes.hub_core import HubCore, running_core
+from tests.fakes.hub_recovery import Copy, copy_of, give, recovery_of
 
 WITNESSES = ("beanr", "north-sea-port", "belgg")
 
@@ -48,56 +46,6 @@ def note(fed: Federation, member: str = "beanr", **more: Any) -> bytes:
 
 def run(coroutine: Any) -> Any:
     return asyncio.run(asyncio.wait_for(coroutine, 60))
-
-
-def recovery_of(core: HubCore, evidence: Path) -> Recovery:
-    return Recovery(
-        store=core.store,
-        log=core.log,
-        log_public=core.fed.log_key.public,
-        evidence=evidence,
-        clock=core.fed.clock,
-        recovered=core.feed.wake,
-    )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Copy:
-    """What one member holds of the log."""
-
-    member: str
-    leaves: list[bytes]
-    entries: list[HeldEntry]
-    checkpoint: bytes
-
-
-async def copy_of(core: HubCore, member: str, size: int) -> Copy:
-    batches = await core.take(member, 0, size)
-    joined = b"".join(batch.leaf_hashes for batch in batches)
-    entries = [
-        HeldEntry(index=item.index, received_ms=item.received_ms, envelope=item.envelope)
-        for batch in batches
-        for item in batch.entries
-    ]
-    return Copy(
-        member=member,
-        leaves=[joined[at : at + 32] for at in range(0, len(joined), 32)],
-        entries=entries,
-        checkpoint=batches[-1].checkpoint.encode(),
-    )
-
-
-async def give(recovery: Recovery, copy: Copy, *, first: int = 0, step: int = 4) -> Progress:
-    """Hand a whole copy back, a few leaves at a time."""
-    giving = recovery.giving(copy.member)
-    note = copy.checkpoint
-    for at in range(first, len(copy.leaves), step):
-        entries = [item for item in copy.entries if at <= item.index < at + step]
-        progress = await recovery.give(
-            giving, first_index=at, leaves=copy.leaves[at : at + step], entries=entries, checkpoint=note
-        )
-        note = b""
-    return progress
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
