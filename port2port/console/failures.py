@@ -102,7 +102,7 @@ _BY_ERROR: Final[tuple[tuple[type[Port2PortError], Failure], ...]] = (
     (MalformedError, MALFORMED),
     (UnavailableError, UNAVAILABLE),
 )
-_BY_STATUS: Final = {400: MALFORMED, 403: NOT_FOUND, 404: NOT_FOUND, 413: TOO_LARGE, 503: UNAVAILABLE}
+_BY_STATUS: Final = {400: MALFORMED, 413: TOO_LARGE, 503: UNAVAILABLE}
 
 
 class Failures:

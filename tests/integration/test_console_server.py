@@ -44,6 +44,7 @@ def test_open_streams_do_not_keep_it_from_stopping() -> None:
     parts = served()
     with contextlib.ExitStack() as open_connections:
         with running(parts) as origin:
+            responses = []
             for _ in range(10):
                 connection = open_connections.enter_context(contextlib.closing(_connection(origin)))
                 response = open_connections.enter_context(
@@ -51,9 +52,12 @@ def test_open_streams_do_not_keep_it_from_stopping() -> None:
                 )
                 assert response.status == 200
                 assert response.readline().startswith(b"retry:")
+                responses.append(response)
             wait_until(lambda: parts.live.readers == 10, what="ten open streams")
             began = time.monotonic()
         assert time.monotonic() - began < STOPS_WITHIN_S
+        for response in responses:
+            assert response.read().startswith(b"id: ")  # to its proper end: a stream cut off would raise
     assert parts.live.readers == 0
 
 
