@@ -367,3 +367,57 @@ class ActSignatureRow(NodeRow, table=True):
     key_id: str
     signature: bytes
     at_ms: int = _big()
+
+
+class HitAnswerRow(NodeRow, table=True):
+    """What an officer answered to a hit; ``sighting_id`` is the stay in view it was about: a later stay asks again.
+
+    Whoever can write here can make an officer believe that a hit was answered; the decision itself is in the audit.
+    """
+
+    __tablename__ = "hit_answer"
+    sighting_id: str = Field(primary_key=True)
+    what: str
+    officer: str
+    at_ms: int = _big()
+    reason: str = ""
+    act: str = ""
+
+
+class WorkRow(NodeRow, table=True):
+    """Expected works: a permit, divers, a tow. They silence by suppressions of their own, which end with them."""
+
+    __tablename__ = "expected_work"
+    id: str = Field(primary_key=True)
+    kind: str
+    from_ms: int = _big()
+    until_ms: int = _big(index=True)
+    ended_ms: int | None = _big_or_none()
+    body: bytes
+
+
+class HandoverRow(NodeRow, table=True):
+    """A shift handed over: what stood on the page, the lines the outgoing officer added, and who took it."""
+
+    __tablename__ = "handover"
+    id: int | None = Field(default=None, primary_key=True)
+    outgoing: str = Field(index=True)
+    incoming: str = Field(default="", index=True)
+    made_ms: int = _big()
+    accepted_ms: int | None = _big_or_none()
+    body: bytes
+
+
+class PhotoRow(NodeRow, table=True):
+    """A picture behind a report, without its metadata; stays in the port. ``shared``: its digest is told."""
+
+    __tablename__ = "photo"
+    digest: bytes = Field(primary_key=True)
+    draft: str = Field(primary_key=True, index=True)
+    officer: str
+    at_ms: int = _big()
+    description: str = ""
+    shared: bool = False
+    width: int
+    height: int
+    jpeg: bytes
