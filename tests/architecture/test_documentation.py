@@ -15,7 +15,7 @@ from tests.fakes.checkout import PACKAGES, REPOSITORY, pyproject, tracked_texts
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-_MAKE = re.compile(r"(?:^|`|\s)make ((?:[a-z-]+ ?)+)`|^\s*make ([a-z-]+)\s*(?:#.*)?$", re.MULTILINE)
+_MAKE = re.compile(r"(?:^|`|\s)make ((?:[a-z-]+ )*[a-z-]+)`|^\s*make ([a-z-]+)\s*(?:#.*)?$", re.MULTILINE)
 _SETTINGS = [
     pytest.param(f"{service}.settings", f"{service.capitalize()}Settings", id=service)
     for service in ("node", "hub")
