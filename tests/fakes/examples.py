@@ -9,9 +9,8 @@ import os
 from typing import Final
 
 QUICK: Final = os.environ.get("P2P_QUICK") == "1" and os.environ.get("P2P_FUZZ") != "1"
-_FEWEST: Final = 25
 
 
-def many(full: int) -> int:
-    """``full``, or in the quick suite a tenth of it, but no fewer than 25."""
-    return max(full // 10, min(full, _FEWEST)) if QUICK else full
+def many(full: int, *, fewest: int = 25) -> int:
+    """``full``, or in the quick suite a tenth of it, but no fewer than ``fewest``."""
+    return max(full // 10, min(full, fewest)) if QUICK else full
