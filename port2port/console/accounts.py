@@ -15,7 +15,8 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from port2port.clock import to_ms
-from port2port.console.people import KEYBOARDS, THEMES, Role, parse_roles, spell_roles
+from port2port.console.people import KEYBOARDS, THEMES
+from port2port.console.roles import Role, parse_roles, spell_roles
 from port2port.console.tables import AccountRow, PreferenceRow
 from port2port.errors import ConflictError, MalformedError, NotFoundError, PolicyError
 from port2port.ids import member_id

@@ -10,7 +10,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.hashes import SHA256
 from starlette.types import Scope
 
-from port2port.console.people import Role
+from port2port.console.roles import Role
 from port2port.console.serving import PEER_CERTIFICATE
 from port2port.console.signin_settings import ClientCertificateSettings
 

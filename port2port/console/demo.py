@@ -14,7 +14,7 @@ from sqlalchemy.engine import Connection
 from starlette.requests import Request
 
 from port2port.console import accounts
-from port2port.console.people import Role
+from port2port.console.roles import Role
 from port2port.console.settings import ConsoleSettings, is_loopback
 
 

@@ -18,7 +18,7 @@ from sqlalchemy.engine import Connection
 from port2port.clock import Clock, to_ms
 from port2port.console import accounts
 from port2port.console.accounts import Account
-from port2port.console.people import Role, parse_roles, spell_roles
+from port2port.console.roles import Role, parse_roles, spell_roles
 from port2port.console.sessions import digest_of
 from port2port.console.tables import LinkRow
 from port2port.database import Database

@@ -30,7 +30,7 @@ from joserfc import jwk, jwt
 from joserfc.errors import JoseError
 
 from port2port.clock import Clock
-from port2port.console.people import Role
+from port2port.console.roles import Role
 from port2port.console.signin_settings import OidcSettings
 from port2port.errors import ConfigurationError, PolicyError, UnavailableError
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from enum import StrEnum
 from functools import wraps
 from typing import Final
 from urllib.parse import urlencode, urlsplit
@@ -17,7 +16,8 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from port2port.errors import MalformedError, PolicyError
+from port2port.console.roles import Role
+from port2port.errors import PolicyError
 
 SIGN_IN_PATH: Final = "/sign-in"
 THEMES: Final = ("system", "dark", "light")
@@ -25,21 +25,6 @@ KEYBOARDS: Final = ("single", "alt", "off")
 _NEXT_CHARS: Final = 1_000
 
 Endpoint = Callable[[Request], Awaitable[Response]]
-
-
-class Role(StrEnum):
-    """What a person may do; the values are those of the settings, the database and the address line."""
-
-    VIEWER = "viewer"  # reads what the member may read
-    OFFICER = "officer"  # drafts, reports, acknowledges
-    APPROVER = "approver"  # decides: publishes, approves as the second person
-    COORDINATOR = "coordinator"  # the hub's picture, incidents, levels, members
-    AUDITOR = "auditor"  # reads logs, never content above his clearance
-    ADMIN = "admin"  # accounts and members, no content
-
-
-# What an organisation's own provider may give; the other roles are given here, by an admin.
-SELF_GIVEN: Final = frozenset({Role.VIEWER, Role.OFFICER, Role.AUDITOR})
 
 
 class SignedOutError(PolicyError):
@@ -65,19 +50,6 @@ class Person:
     def has(self, *roles: Role | str) -> bool:
         """Whether one of ``roles`` is his."""
         return not self.roles.isdisjoint(Role(role) for role in roles)
-
-
-def parse_roles(text: str) -> frozenset[Role]:
-    """Roles in words, as the database and the forms have them. Raises MalformedError for an unknown word."""
-    try:
-        return frozenset(Role(word) for word in text.split())
-    except ValueError as error:
-        raise MalformedError("a role is viewer, officer, approver, coordinator, auditor or admin") from error
-
-
-def spell_roles(roles: frozenset[Role]) -> str:
-    """The reverse of ``parse_roles``, always in the same order."""
-    return " ".join(role.value for role in Role if role in roles)
 
 
 def signed_in(request: Request) -> Person | None:

@@ -18,7 +18,8 @@ from sqlalchemy.engine import Connection
 
 from port2port.clock import to_ms
 from port2port.console import accounts
-from port2port.console.people import SELF_GIVEN, Person, Role, parse_roles, spell_roles
+from port2port.console.people import Person
+from port2port.console.roles import SELF_GIVEN, Role, parse_roles, spell_roles
 from port2port.console.tables import SessionRow
 from port2port.errors import NotFoundError
 

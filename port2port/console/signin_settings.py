@@ -9,7 +9,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, StringConstraints, model_validator
 
-from port2port.console.people import Role
+from port2port.console.roles import Role
 from port2port.settings import FilePath, Settings
 
 Text = Annotated[str, StringConstraints(min_length=1, max_length=500)]

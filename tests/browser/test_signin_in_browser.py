@@ -10,7 +10,7 @@ from playwright.sync_api import expect
 
 from port2port import keys
 from port2port.console import accounts, demo, passkeys
-from port2port.console.people import Role
+from port2port.console.roles import Role
 from tests.fakes.browser import Watched, opened
 from tests.fakes.console import running
 from tests.fakes.signin import SignedConsole, served_console

@@ -20,7 +20,8 @@ from port2port.clock import SystemClock
 from port2port.console.app import Parts, Section, build
 from port2port.console.live import Live
 from port2port.console.pages import Tab, fragment, page
-from port2port.console.people import Person, Role, needs
+from port2port.console.people import Person, needs
+from port2port.console.roles import Role
 from port2port.console.serving import ConsoleServer
 from port2port.console.settings import ConsoleSettings
 from port2port.console.words import N_

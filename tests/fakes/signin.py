@@ -16,7 +16,8 @@ from port2port.console.app import Parts, Section, build
 from port2port.console.live import Live
 from port2port.console.local import Passwords
 from port2port.console.oidc import Provider
-from port2port.console.people import Role, needs
+from port2port.console.people import needs
+from port2port.console.roles import Role
 from port2port.console.settings import ConsoleSettings
 from port2port.console.signin.context import SignIn
 from port2port.console.signin.section import middleware, section

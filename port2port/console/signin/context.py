@@ -20,7 +20,8 @@ from port2port.console.demo import DemoPerson
 from port2port.console.local import Passwords
 from port2port.console.oidc import Provider
 from port2port.console.passkeys import Relying
-from port2port.console.people import Person, Role, safe_next, signed_in
+from port2port.console.people import Person, safe_next, signed_in
+from port2port.console.roles import Role
 from port2port.console.sessions import Lifetimes, Visit
 from port2port.console.settings import ConsoleSettings
 from port2port.console.stepup import StepUp

@@ -22,7 +22,8 @@ from port2port.console.attempts import TooManyTriesError
 from port2port.console.audit import from_where
 from port2port.console.oidc import Identity, Provider, ProviderError, ProviderRefusedError, Trip
 from port2port.console.pages import page
-from port2port.console.people import SELF_GIVEN, safe_next, signed_in
+from port2port.console.people import safe_next, signed_in
+from port2port.console.roles import SELF_GIVEN
 from port2port.console.signin.context import SignIn, fields, onward, text
 from port2port.console.signin.door import SLOWLY, door_page
 from port2port.console.words import N_

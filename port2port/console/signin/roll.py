@@ -19,7 +19,8 @@ from port2port.clock import from_ms
 from port2port.console import accounts, links, passkeys, sessions, stepup
 from port2port.console.pages import page
 from port2port.console.passkeys import PasskeyError
-from port2port.console.people import Person, Role, current, needs, parse_roles, spell_roles
+from port2port.console.people import Person, current, needs
+from port2port.console.roles import Role, parse_roles, spell_roles
 from port2port.console.signin.context import SignIn, SignInAgainError, fields, text, with_session
 from port2port.console.signin.me import AGAIN, DONE
 from port2port.console.words import N_

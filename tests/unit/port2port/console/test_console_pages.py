@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from port2port.console.app import addresses
 from port2port.console.pages import Ribbon, shown
-from port2port.console.people import Role
+from port2port.console.roles import Role
 from port2port.console.settings import LANGUAGES
 from port2port.console.words import accepted, load_words
 from port2port.errors import InvariantError

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from port2port.console.people import Person, Role
+from port2port.console.people import Person
+from port2port.console.roles import Role
 from port2port.console.security import FORM_COOKIE, FORM_HEADER, FormLimits, content_policy, is_own
 from tests.fakes.console import OFFICER, ORIGIN, app, client, form_token
 from tests.fakes.examples import many

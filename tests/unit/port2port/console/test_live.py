@@ -12,7 +12,8 @@ import orjson
 import pytest
 
 from port2port.console.live import Live, LiveLimits
-from port2port.console.people import Person, Role
+from port2port.console.people import Person
+from port2port.console.roles import Role
 from tests.fakes.clock import FakeClock
 from tests.fakes.console import OFFICER
 

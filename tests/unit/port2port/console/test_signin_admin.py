@@ -14,7 +14,8 @@ from port2port import keys
 from port2port.console import accounts, demo, passkeys, sessions, stepup
 from port2port.console.challenges import ChallengeError
 from port2port.console.passkeys import PasskeyError
-from port2port.console.people import Person, Role
+from port2port.console.people import Person
+from port2port.console.roles import Role
 from port2port.console.stepup import NoPasskeyError
 from tests.fakes.authenticator import Authenticator
 from tests.fakes.signin import ALL_ROLES, SignedConsole, Visitor, console

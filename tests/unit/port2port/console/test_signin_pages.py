@@ -9,7 +9,7 @@ from datetime import timedelta
 import pytest
 
 from port2port.console import accounts, links, local, passkeys, sessions
-from port2port.console.people import Role
+from port2port.console.roles import Role
 from tests.fakes.authenticator import VERIFIED, Authenticator
 from tests.fakes.signin import SignedConsole, code_of, console
 

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from joserfc import jwk
 
 from port2port.console import accounts, certificates
-from port2port.console.people import Role
+from port2port.console.roles import Role
 from port2port.console.signin_settings import ClientCertificateSettings, OidcSettings
 from tests.fakes.clock import FakeClock
 from tests.fakes.oidc_provider import FakeProvider, running_provider

@@ -16,7 +16,8 @@ from starlette.testclient import TestClient
 from port2port.console import accounts, attempts, challenges, links, local, passkeys, sessions
 from port2port.console.local import Passwords
 from port2port.console.passkeys import Answer
-from port2port.console.people import Role, parse_roles, safe_next, spell_roles
+from port2port.console.people import safe_next
+from port2port.console.roles import Role, parse_roles, spell_roles
 from port2port.console.signin.visitors import Visitors
 from port2port.errors import BackpressureError, MalformedError
 from tests.fakes.signin import MEMBER, SignedConsole, cheap_passwords, code_of, console
