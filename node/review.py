@@ -139,10 +139,15 @@ def _taken_back(connection: Connection, stix_id: str) -> bool:
 
 
 def _retraction(said: Statement, bodies: Sequence[bytes], member: str, reason: str, now: datetime) -> Proposal:
-    refs: list[Json] = [{"id": str(orjson.loads(body)["id"]), "issuer": member} for body in bodies]
+    """A sighting is taken back by its name alone: a new version of it would have to name another's indicator, on which
+    a retraction may not act.
+    """
+    found = {str(orjson.loads(body)["id"]): body for body in bodies}
+    refs: list[Json] = [{"id": stix_id, "issuer": member} for stix_id in found]
+    said_anew = [body for stix_id, body in found.items() if not stix_id.startswith("sighting--")]
     return Proposal(
         kind="retract",
-        objects=tuple(stix.revoked(body, now) for body in bodies),
+        objects=tuple(stix.revoked(body, now) for body in said_anew),
         tlp=said.tlp or UNMARKED,
         fixed_groups=said.groups,
         recipients=said.recipients,

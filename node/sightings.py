@@ -19,7 +19,7 @@ import orjson
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from node import drafts, indicators, publish, tables
+from node import drafts, indicators, publish, suppressions, tables
 from node.drafts import Proposal
 from node.indicators import Indicator, Key
 from node.publish import Act, Author
@@ -46,6 +46,8 @@ DUTY_OFFICER: Final = "duty officer only"
 NEEDS_OFFICERS: Final = "needs officers"
 QUIET: Final = "quiet: disputed"
 OVER_QUOTA: Final = "over quota"
+MUTED: Final = "muted"
+NOT_THE_SAME: Final = "not the same"
 PER_AUTHOR_AND_HOUR: Final = 60
 HOUR: Final = timedelta(hours=1)
 
@@ -67,6 +69,11 @@ class Sighted:
     def row_subject(self) -> str:
         """One row per subject, track and way of looking."""
         return "|".join((self.subject, self.track or "", self.looking))
+
+    @property
+    def pair(self) -> str:
+        """This object under this indicator, as ``suppressions`` names what an officer has muted."""
+        return f"{self.indicator.issuer}/{self.indicator.stix_id}/{self.row_subject}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -172,7 +179,7 @@ def tell(
     if indicator is None or not indicator.may_match:
         return ""
     one = replace(one, indicator=indicator)
-    state = _state(connection, one, author, decision, now)
+    state = _held(connection, one, now) or _state(connection, one, author, decision, now)
     if state in {SENT, NEEDS_OFFICERS}:
         proposal = proposal_of(one, author, roster, now=now)
         if state == SENT:
@@ -320,6 +327,34 @@ def hits(connection: Connection, *, limit: int = 100) -> list[dict[str, Any]]:
             }
         )
     return found
+
+
+def stays(connection: Connection, *, limit: int = 100, sighting_id: str = "") -> list[tuple[Sighted, str]]:
+    """Our own matches, the newest first, each with the state of what was sent of it; optionally one of them alone."""
+    query = sa.select(_TABLE).where(_TABLE.c.state.not_in(_OTHERS)).order_by(_TABLE.c.last_ms.desc()).limit(limit)
+    if sighting_id:
+        query = query.where(sa.func.instr(_TABLE.c.body, sighting_id.encode()) > 0)
+    found = []
+    for row in connection.execute(query):
+        indicator = indicators.get(connection, (indicators.REAL, row.issuer, row.stix_id))
+        if indicator is not None:
+            found.append((_of_row(row, indicator), row.state))
+    return found
+
+
+def hold(connection: Connection, one: Sighted) -> None:
+    """An officer says it is not the same object: nothing more is sent of this stay in view."""
+    issuer, stix_id = one.indicator.issuer, one.indicator.stix_id
+    where = (_TABLE.c.issuer == issuer, _TABLE.c.stix_id == stix_id, _TABLE.c.subject == one.row_subject)
+    connection.execute(sa.update(_TABLE).where(*where).values(state=NOT_THE_SAME))
+
+
+def _held(connection: Connection, one: Sighted, now: datetime) -> str:
+    """What an officer said of this very stay, or of the pair: it is stored and counted, and nothing is sent."""
+    if one.pair in suppressions.muted_pairs(connection, now):
+        return MUTED
+    known = stays(connection, limit=1, sighting_id=str(one.sighting_id))
+    return NOT_THE_SAME if known and known[0][1] == NOT_THE_SAME else ""
 
 
 def _state(connection: Connection, one: Sighted, author: Author, decision: Decision, now: datetime) -> str:

@@ -23,7 +23,8 @@ from port2port.errors import NotFoundError, PolicyError
 from port2port.patterns import Value
 
 _TABLE: Final = tables.SuppressionRow.__table__  # type: ignore[attr-defined]  # SQLModel adds it
-KINDS: Final = frozenset({"mute", "exception", "own-fleet", "zone", "rule-off"})
+PAIR: Final = "pair"
+KINDS: Final = frozenset({"mute", "exception", "own-fleet", "zone", "rule-off", PAIR})
 LONGEST: Final = timedelta(days=366)
 _PATHS: Final = {"vessel:mmsi": "mmsi", "vessel:imo": "imo", "vessel:eni": "eni"}
 
@@ -42,7 +43,9 @@ class NoSuppressionError(NotFoundError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Suppression:
-    """``subject`` is what is silenced: a detector (``mute``, ``rule-off``), an identity, or a place (``zone``)."""
+    """``subject`` is what is silenced: a detector (``mute``, ``rule-off``), an identity, a place (``zone``), or one
+    object under one indicator (``pair``), which silences hits and no finding.
+    """
 
     id: str
     kind: str
@@ -58,6 +61,8 @@ class Suppression:
             return finding.detector.partition("@")[0] == self.subject
         if self.kind == "zone":
             return self.subject in finding.places
+        if self.kind == PAIR:
+            return False
         return self.subject in finding.subjects
 
 
@@ -121,6 +126,12 @@ def in_force(connection: Connection, now: datetime) -> list[Suppression]:
 def suppressing(connection: Connection, finding: Finding, now: datetime) -> Suppression | None:
     """The oldest suppression in force that silences a finding."""
     return next((one for one in in_force(connection, now) if one.silences(finding)), None)
+
+
+def muted_pairs(connection: Connection, now: datetime) -> dict[str, Suppression]:
+    """The pairs of indicator and object whose hits are silenced now, by subject; of several the one that ends last."""
+    pairs = [one for one in in_force(connection, now) if one.kind == PAIR]
+    return {one.subject: one for one in sorted(pairs, key=lambda one: one.expires_at)}
 
 
 def protects(identities: Iterable[str]) -> Callable[[Mapping[str, Value]], bool]:
