@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import Final
 
@@ -22,7 +22,7 @@ from sqlalchemy.engine import Connection
 from hub.tables import VISIBILITY
 from port2port import canonical
 from port2port.roster import Roster
-from port2port.sharing import Audience, Outlet, audience_of, member_reader, permits
+from port2port.sharing import Audience, Outlet, Reader, audience_of, member_reader, permits
 from port2port.statement import Statement
 from port2port.tlp import parse as tlp_of
 
@@ -72,6 +72,7 @@ def audience_from(key: str) -> Audience:
 class _Decided:
     roster: Roster
     visible: dict[tuple[int, str], bool]
+    readable: dict[tuple[int, Reader, Outlet, str | None], bool] = field(default_factory=dict)
 
 
 class Audiences:
@@ -105,14 +106,35 @@ class Audiences:
 
     def visible(self, ident: int, member: str, roster: Roster) -> bool:
         """Whether ``member`` may read the entries of a class on the feed, under ``roster``."""
-        decided = self._decided
-        if decided is None or decided.roster is not roster:
-            decided = self._decided = _Decided(roster, {})
+        decided = self._under(roster)
         answer = decided.visible.get((ident, member))
         if answer is None:
             decision = permits(self._audiences[ident], member_reader(member), None, Outlet.FEED, roster)
             answer = decided.visible[ident, member] = bool(decision)
         return answer
+
+    def readable(
+        self, connection: Connection, reader: Reader, outlet: Outlet, roster: Roster, *, purpose: str | None = None
+    ) -> tuple[int, ...]:
+        """All classes that ``reader`` may read in ``outlet``, as of this transaction: what a query is limited to."""
+        ids = connection.execute(sa.select(VISIBILITY.c.id).order_by(VISIBILITY.c.id)).scalars().all()
+        self.load(connection, ids)
+        decided = self._under(roster)
+        found = []
+        for ident in ids:
+            key = (ident, reader, outlet, purpose)
+            answer = decided.readable.get(key)
+            if answer is None:
+                answer = decided.readable[key] = bool(permits(self._audiences[ident], reader, purpose, outlet, roster))
+            if answer:
+                found.append(ident)
+        return tuple(found)
+
+    def _under(self, roster: Roster) -> _Decided:
+        decided = self._decided
+        if decided is None or decided.roster is not roster:
+            decided = self._decided = _Decided(roster, {})
+        return decided
 
 
 class Classes:

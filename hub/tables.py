@@ -234,3 +234,136 @@ TLS_CERTIFICATE: Final = table(TlsCertificate)
 RECEIPT: Final = table(Receipt)
 OPEN: Final = table(OpenUntil)
 AUDIT: Final = table(Audit)
+
+
+# --- the national picture: folded from the log, but for what people at the screens add -----------------------------
+
+
+class PictureHead(HubRow, table=True):
+    """How far the picture was folded (row 0): ``root`` says of which log, so that another one is folded anew."""
+
+    __tablename__ = "picture_head"
+
+    id: int = Field(sa_column=_number(primary_key=True))
+    next: int = Field(sa_column=_number())
+    root: bytes
+
+
+class PictureItem(HubRow, table=True):
+    """One entry as the picture shows it, under the visibility class of the entry.
+
+    Whoever can write here can show the people at the screens something else than was signed, until they open it: the
+    detail of an entry is made from its envelope, verified anew. Nothing here reaches a node.
+    """
+
+    __tablename__ = "picture_item"
+
+    index: int = Field(sa_column=_number(primary_key=True))
+    visibility: int = Field(sa_column=_number(index=True))
+    statement_id: str
+    kind: str
+    issuer: str = Field(index=True)
+    realm: str
+    received_ms: int = Field(sa_column=_number(index=True))
+    issued_ms: int = Field(sa_column=_number())
+    decides: bool = Field(description="somebody has to decide something about it")
+    severity: int = Field(description="0 low, 1 medium, 2 high, 3 critical")
+    modus: str
+    title: str
+    text: str = Field(description="what a search for words looks at; no numbers of containers or persons")
+    until_ms: int | None = Field(default=None, sa_column=_number(nullable=True))
+    tlp: str
+    handling: str | None = None
+    decided_by: str
+    facts: str = Field(description="canonical JSON: positions, level")
+
+
+class PictureFact(HubRow, table=True):
+    """What entries are found and joined by, under their visibility class. Trust: as ``picture_item``."""
+
+    __tablename__ = "picture_fact"
+    __table_args__ = (sa.Index("ix_picture_fact_name_value", "name", "value"),)
+
+    index: int = Field(sa_column=_number(primary_key=True))
+    name: str = Field(primary_key=True)
+    value: str = Field(primary_key=True)
+    visibility: int = Field(sa_column=_number())
+
+
+class PictureSeen(HubRow, table=True):
+    """That a member's people acknowledged an entry at the hub. Whoever can write here can hide it from their queue."""
+
+    __tablename__ = "picture_seen"
+
+    member: str = Field(primary_key=True)
+    index: int = Field(sa_column=_number(primary_key=True))
+    who: str
+    at_ms: int = Field(sa_column=_number())
+
+
+class SavedView(HubRow, table=True):
+    """A view that an account kept under a name. Whoever can write here can lead him to another filter."""
+
+    __tablename__ = "saved_view"
+
+    account: str = Field(primary_key=True)
+    name: str = Field(primary_key=True)
+    query: str
+    saved_ms: int = Field(sa_column=_number())
+
+
+class NotRelated(HubRow, table=True):
+    """Two entries that a member's people call not related. Whoever can write here can hide a link from them."""
+
+    __tablename__ = "not_related"
+
+    member: str = Field(primary_key=True)
+    first: int = Field(sa_column=_number(primary_key=True))
+    second: int = Field(sa_column=_number(primary_key=True))
+    reason: str
+    who: str
+    at_ms: int = Field(sa_column=_number())
+
+
+class IncidentEvent(HubRow, table=True):
+    """One step of an incident, told to those who may read the entry it is about (``visibility`` is that entry's).
+
+    Rows are only added. Whoever can write here can pretend that people acted; nothing here is signed or reaches a node.
+    """
+
+    __tablename__ = "incident_event"
+
+    id: str = Field(primary_key=True)
+    incident: str = Field(index=True)
+    number: int = Field(sa_column=_number(), description="order of writing within the incident")
+    at_ms: int = Field(sa_column=_number())
+    about: int = Field(sa_column=_number())
+    visibility: int = Field(sa_column=_number(index=True))
+    member: str
+    who: str
+    what: str
+    facts: str = Field(description="canonical JSON")
+
+
+class NodeContact(HubRow, table=True):
+    """When a node last held its feed open, its version and its cursor. Whoever can write here can make a silent node
+    look alive on the screens.
+    """
+
+    __tablename__ = "node_contact"
+
+    member: str = Field(primary_key=True)
+    node: int = Field(primary_key=True)
+    at_ms: int = Field(sa_column=_number())
+    version: str
+    cursor: int = Field(sa_column=_number())
+
+
+PICTURE_HEAD: Final = table(PictureHead)
+PICTURE_ITEM: Final = table(PictureItem)
+PICTURE_FACT: Final = table(PictureFact)
+PICTURE_SEEN: Final = table(PictureSeen)
+SAVED_VIEW: Final = table(SavedView)
+NOT_RELATED: Final = table(NotRelated)
+INCIDENT_EVENT: Final = table(IncidentEvent)
+NODE_CONTACT: Final = table(NodeContact)
