@@ -17,7 +17,7 @@ from benchmarks.parts.drive import Submitted, echo_times, newest_checkpoint, sub
 from benchmarks.parts.founding import Founded, pin
 from benchmarks.parts.measures import Meter, median, percentile, verify_cost_s
 from benchmarks.parts.ports import BenchPort, TlsFiles, requests_of
-from benchmarks.parts.stages import COMMITTED, Stages
+from benchmarks.parts.stages import COMMITTED, ENVELOPES, Stages
 from hub import keyring
 from hub.settings import HubSettings
 from port2port.checkpoint import SignedCheckpoint
@@ -87,18 +87,19 @@ class Bench:
             made.append((files, requests_of(raws, batch), sizes))
         return made
 
-    def verify_now_us(self) -> float:
-        """One verification, measured beside each round."""
-        self.verify_us.append(verify_cost_s() * 1e6)
+    def verify_now_us(self, before: float) -> float:
+        """One verification, measured before and after each round."""
+        self.verify_us.append((before + verify_cost_s() * 1e6) / 2)
         return self.verify_us[-1]
 
     async def intake(self, count: int, batch: int, *, signatures: int = 1, to: Other | None = None) -> dict[str, float]:
         """One round at full speed: rate against the verify rate, CPU in verifies."""
         jobs = await self.jobs(count, batch, signatures=signatures, to=to)
-        verify_us = self.verify_now_us()
+        before = verify_cost_s() * 1e6
         pid = self.founded.hub_pid if to is None else to.pid
         with Meter(pids=(pid,)) as meter:
             done = await submit_all(jobs, window=WINDOW[batch])
+        verify_us = self.verify_now_us(before)
         rate = len(done.sent) / meter.wall_s
         return {
             "envelopes_per_s": rate,
@@ -183,14 +184,24 @@ class Bench:
         copy = self.founded.stage.root / "stages.sqlite"
         self.copy_database(copy)
         port: BenchPort = self.founded.ports[0]
-        raws = port.envelopes(sum(COMMITTED.values()), await self.seen())
-        bench = Stages(database=copy, keyring=keyring.load(load(self.config, HubSettings)), member=port.member)
+        raws = port.envelopes(ENVELOPES, await self.seen())
+        bench = Stages(
+            database=copy,
+            keyring=keyring.load(load(self.config, HubSettings)),
+            member=port.member,
+            verify_us=median(self.verify_us),
+        )
         try:
-            found: dict[str, Any] = {"before_commit": bench.before_commit(raws), "commit": {}}
+            checks = bench.before_commit(raws[: COMMITTED[100]])
+            found: dict[str, Any] = {"before_commit": checks, "commit": {}, "pipeline": {}, "group": {}}
             at = 0
             for batch, count in COMMITTED.items():
-                found["commit"][batch] = bench.commit(raws[at : at + count], batch)
-                at += count
+                whole, group = await bench.pipeline(raws[at : at + count], batch, SENDERS * WINDOW[batch])
+                commit = bench.commit(raws[at + count : at + 2 * count], max(1, round(group)), batch)
+                one_by_one = sum(checks.values()) + sum(commit.values()) - commit["acknowledgement"]
+                found["group"][batch], found["commit"][batch] = group, commit
+                found["pipeline"][batch] = whole - one_by_one
+                at += 2 * count
         finally:
             bench.close()
         return found

@@ -59,19 +59,24 @@ def _subscribers(found: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _stages(found: Mapping[str, Any]) -> Iterator[str]:
-    """Where the CPU of one envelope goes. What is left over is event loop, threads and waiting for each other."""
-    before = found["stages"]["before_commit"]
+    """Where the CPU of one envelope goes; benchmarks/README.md says what the last rows are."""
+    before, pipeline, groups = (found["stages"][name] for name in ("before_commit", "pipeline", "group"))
     batches = list(found["stages"]["commit"])
     yield ""
     yield "CPU us per envelope     " + "".join(f"   batch {batch:>4}" for batch in batches)
     for stage, cost in before.items():
         yield f"{stage:24}" + f"{cost:13.1f}" * len(batches)
+    yield f"{'envelopes in a group':24}" + "".join(f"{groups[batch]:13.0f}" for batch in batches)
     commits = found["stages"]["commit"]
     for stage in commits[batches[0]]:
         yield f"{stage:24}" + "".join(f"{commits[batch][stage]:13.1f}" for batch in batches)
+    yield f"{'threads and event loop':24}" + "".join(f"{pipeline[batch]:13.1f}" for batch in batches)
     transport = {batch: found["transport"][batch]["hub_cpu_us"] for batch in batches}
     yield f"{'transport':24}" + "".join(f"{transport[batch]:13.1f}" for batch in batches)
     total = {batch: found["one_signature"][batch]["hub_cpu_us"] for batch in batches}
-    known = {batch: sum(before.values()) + sum(commits[batch].values()) + transport[batch] for batch in batches}
+    known = {
+        batch: sum(before.values()) + sum(commits[batch].values()) + pipeline[batch] + transport[batch]
+        for batch in batches
+    }
     yield f"{'the rest':24}" + "".join(f"{total[batch] - known[batch]:13.1f}" for batch in batches)
     yield f"{'hub, all in all':24}" + "".join(f"{total[batch]:13.1f}" for batch in batches)

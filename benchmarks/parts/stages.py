@@ -1,34 +1,40 @@
-"""What each stage of intake costs: the hub's own functions on the same envelopes, in this process, one by one.
+"""What each stage of intake costs: the hub's own functions on the same envelopes, in this process.
 
-CPU microseconds per envelope, no profiler in between. Waiting for the disk is not CPU and so not in here; the
-transport is measured on the bare server.
+First the whole pipeline with its threads and its event loop, batches as in the measurement but without transport;
+it also tells how large the groups become. Then the stages one by one, in one thread, in groups of that size. Each
+figure is scaled by what a verification costs beside it against ``verify_us``, since the speed of a shared machine
+changes from minute to minute. CPU microseconds per envelope, no profiler in between.
 """
 
 from __future__ import annotations
 
+import asyncio
 import time
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final
 
+from benchmarks.parts.measures import verify_cost_s
 from hub.audience import Audiences
-from hub.intake import Checker, IntakeJudge
+from hub.intake import Checker, Intake, IntakeJudge
 from hub.intake.results import of_outcome
 from hub.keyring import Keyring
+from hub.quota import Quotas
 from hub.rpc.submit import reply_of
 from hub.store import open_store
 from hub.transparency import Candidate, Log, RosterAt, fold_roster
 from port2port import merkle
 from port2port.checkpoint import Checkpoint, sign
 from port2port.clock import SystemClock
+from port2port.limits import QUOTA
 from port2port.merkle import EMPTY_FRONTIER
 from port2port.patterns import TemplateCache
 from port2port.stix.validate import StixValidator
 from port2port.verify import STEPS, Work
 
-COMMITTED: Final = {100: 1_000, 10: 400, 1: 120}  # batch size: envelopes
-ENVELOPES: Final = sum(COMMITTED.values())
+COMMITTED: Final = {100: 1_600, 10: 1_000, 1: 500}  # batch size: envelopes through the pipeline, then one by one
+ENVELOPES: Final = 2 * sum(COMMITTED.values())
 _STAGES: Final = {
     "decode": ("SIZE", "ENCODING", "PAYLOAD_TYPE", "SIGNATURE_LIST"),
     "statement": ("STATEMENT_JSON", "STATEMENT_FIELDS", "UNDERSTOOD"),
@@ -37,18 +43,20 @@ _STAGES: Final = {
     "policy": ("AUTHORITY", "AUDIENCE", "TIME", "COMMITMENTS", "OWNERSHIP", "OBJECT_MARKING"),
     "object validation": ("OBJECTS",),
 }
+_TURN: Final = 50
 _TIMED: Final = tuple(step for step in STEPS if any(step.name in names for names in _STAGES.values()))
 
 
 class Stages:
     """The hub's parts over a copy of its database; ``close`` it."""
 
-    def __init__(self, *, database: Path, keyring: Keyring, member: str) -> None:
+    def __init__(self, *, database: Path, keyring: Keyring, member: str, verify_us: float) -> None:
         self._store = open_store(f"sqlite:///{database}")
         self._at: RosterAt = self._store.database.read_now(fold_roster)
         if self._at.roster is None:
             raise SystemExit("this database has no genesis")
         genesis = self._at.roster.genesis
+        self._verify_us = verify_us
         self._keyring = keyring
         self._member = member
         self._log = Log(self._store, origin=genesis.origin, key=keyring.log, clock=SystemClock())
@@ -61,6 +69,39 @@ class Stages:
             clock=SystemClock(),
         )
 
+    def _scale(self) -> float:
+        """From what is measured now to a machine on which a verification costs ``verify_us``."""
+        return self._verify_us / (verify_cost_s() * 1e6)
+
+    async def pipeline(self, raws: Sequence[bytes], batch: int, in_flight: int) -> tuple[float, float]:
+        """Microseconds of the whole intake without transport, and the mean size of the groups it made."""
+        size = self._log.head().next
+        groups: list[None] = []
+        intake = Intake(
+            store=self._store,
+            log=self._log,
+            checker=self._checker,
+            judge=self._judge,
+            quotas=Quotas(QUOTA, SystemClock()),
+            clock=SystemClock(),
+            committed=lambda: groups.append(None),
+        )
+        running = asyncio.create_task(intake.run())
+        scale = self._scale()
+        begun = time.process_time()
+        waiting: deque[asyncio.Task[object]] = deque()
+        for at in range(0, len(raws), batch):
+            if len(waiting) >= in_flight:
+                await waiting.popleft()
+            waiting.append(asyncio.create_task(intake.submit(self._member, raws[at : at + batch])))
+        await asyncio.gather(*waiting)
+        spent = time.process_time() - begun
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+        if self._log.head().next - size != len(raws):
+            raise SystemExit("the pipeline refused envelopes of the bench")
+        return spent / len(raws) * 1e6 * (scale + self._scale()) / 2, len(raws) / len(groups)
+
     def close(self) -> None:
         """Let go of the copy."""
         self._store.close()
@@ -68,14 +109,19 @@ class Stages:
     def before_commit(self, raws: Sequence[bytes]) -> dict[str, float]:
         """Microseconds of each stage that runs in the pool; "context" is what is around the steps."""
         self._candidates(raws[:50])
-        begun = time.process_time()
-        self._candidates(raws)
-        whole = (time.process_time() - begun) / len(raws) * 1e6
+        scale, whole = self._scale(), 0.0
         steps: Counter[str] = Counter()
-        for raw in raws:
-            self._time_steps(raw, steps)
+        for at in range(0, len(raws), _TURN):  # in turns, since the speed of the machine changes
+            some = raws[at : at + _TURN]
+            begun = time.thread_time()
+            self._candidates(some)
+            whole += time.thread_time() - begun
+            for raw in some:
+                self._time_steps(raw, steps)
+        scale = (scale + self._scale()) / 2
         stages = {stage: sum(steps[name] for name in names) / len(raws) / 1e3 for stage, names in _STAGES.items()}
-        return stages | {"context": max(0.0, whole - sum(stages.values()))}
+        found = stages | {"context": max(0.0, whole / len(raws) * 1e6 - sum(stages.values()))}
+        return {stage: cost * scale for stage, cost in found.items()}
 
     def _time_steps(self, raw: bytes, spent: Counter[str]) -> None:
         work = Work(raw=raw, context=self._checker.context(self._at))
@@ -94,10 +140,11 @@ class Stages:
             raise SystemExit(f"refused: {refused[0]}")
         return [item.candidate for item in checked if item.candidate is not None]
 
-    def commit(self, raws: Sequence[bytes], group: int) -> dict[str, float]:
+    def commit(self, raws: Sequence[bytes], group: int, batch: int) -> dict[str, float]:
         """Microseconds of each stage that runs on the writer thread and after it, for groups of one size."""
         candidates = self._candidates(raws)
         groups = [candidates[at : at + group] for at in range(0, len(candidates), group)]
+        scale = self._scale()
         begun = time.process_time()
         outcomes = [self._log.append(one, self._judge) for one in groups]
         whole = (time.process_time() - begun) / len(raws) * 1e6
@@ -109,13 +156,16 @@ class Stages:
             "leaf and Merkle": self._merkle_us(groups),
             "checkpoint signature": self._checkpoint_us(len(groups)) / group,
         }
-        return {
+        replies = [one[at : at + batch] for one in results for at in range(0, len(one), batch)]
+        found = {
             "SQLite, judge, rows": whole - sum(parts.values()),
             **parts,
             "acknowledgement": per_call_us(
-                lambda: [reply_of(1, one, self._keyring.hub).SerializeToString() for one in results], len(raws)
+                lambda: [reply_of(1, one, self._keyring.hub).SerializeToString() for one in replies], len(raws)
             ),
         }
+        scale = (scale + self._scale()) / 2
+        return {stage: cost * scale for stage, cost in found.items()}
 
     def _merkle_us(self, groups: Sequence[Sequence[Candidate]]) -> float:
         def run() -> None:
