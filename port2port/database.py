@@ -118,9 +118,14 @@ def _require_replicated(connection: Connection) -> None:
 
 
 def read(engine: Engine, action: Callable[[Connection], T]) -> T:
-    """Run ``action`` in one reading transaction. Raises StorageError."""
+    """Run ``action`` in one reading transaction, all of which sees one moment. Raises StorageError.
+
+    On SQLite that is so; PostgreSQL would show each statement what was committed before it, so that a head and the
+    leaves read after it could disagree.
+    """
+    options = {"isolation_level": "REPEATABLE READ"} if engine.dialect.name == "postgresql" else {}
     try:
-        with engine.connect() as connection, connection.begin():
+        with engine.connect().execution_options(**options) as connection, connection.begin():
             return action(connection)
     except (DBAPIError, sa.exc.TimeoutError) as error:
         raise StorageError("the database did not answer") from error

@@ -8,12 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy.engine import Connection
 
 from hub.audience import Audiences
 from hub.receipts import PAYLOAD_TYPE, Receipts, SignedReceipt
 from hub.recovery import Recovery, State, TamperedError, WaitingError, is_open
-from hub.store import audit_rows, open_store
-from hub.transparency import Cosigning
+from hub.store import audit_rows, open_store, read_head
+from hub.transparency import Cosigning, Log, leaf_hashes
 from port2port import canonical
 from port2port.checkpoint import SignedCheckpoint, cosign, log_key, verify_cosignatures
 from port2port.clock import to_ms, to_text
@@ -21,6 +22,7 @@ from port2port.conflict import check_evidence
 from port2port.envelope import pae
 from port2port.errors import LogBehindError, NotFoundError, SplitViewError
 from port2port.tlp import Tlp
+from tests.contract.log_store_suite import append
 from tests.fakes.federation import Federation
 from tests.fakes.hub_core import HubCore, running_core
 from tests.fakes.hub_recovery import Copy, copy_beginning, copy_of, give, recovery_of
@@ -55,6 +57,27 @@ def receipt(fed: Federation, by: str, entry: Any, /, **changed: Any) -> SignedRe
 
 def receipts_of(core: HubCore) -> Receipts:
     return Receipts(store=core.store, audiences=Audiences(), roster=lambda: core.feed.at, clock=core.fed.clock)
+
+
+class SnapshotSuite:
+    def test_what_one_reading_transaction_sees_is_of_one_moment(self, url: str) -> None:
+        """Else the tail of the log and the head before it disagree, and a checkpoint is signed that never was."""
+
+        async def story(fed: Federation, core: HubCore) -> None:
+            other = open_store(url)
+            log = Log(other, origin=fed.origin, key=fed.log_key, clock=fed.clock)
+
+            def look(connection: Connection) -> tuple[int, int]:
+                head = read_head(connection)
+                append(log, [note(fed)])
+                return head.next, len(leaf_hashes(connection, 0, 100))
+
+            seen = await core.store.database.read(look)
+            assert seen == (3, 3)
+            assert log.head().next == 4
+            other.close()
+
+        told(url, story)
 
 
 class ReceiptsSuite:

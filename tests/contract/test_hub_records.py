@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from port2port.database import sqlite_url
-from tests.contract.hub_records_suite import CosigningSuite, ReceiptsSuite, RecoverySuite
+from tests.contract.hub_records_suite import CosigningSuite, ReceiptsSuite, RecoverySuite, SnapshotSuite
 from tests.fakes.postgres import PostgresServer
 
 
@@ -33,6 +33,10 @@ class _OnPostgres:
             yield made
 
 
+class TestSqliteSnapshots(_OnSqlite, SnapshotSuite):
+    pass
+
+
 class TestSqliteReceipts(_OnSqlite, ReceiptsSuite):
     pass
 
@@ -42,6 +46,11 @@ class TestSqliteCosigning(_OnSqlite, CosigningSuite):
 
 
 class TestSqliteRecovery(_OnSqlite, RecoverySuite):
+    pass
+
+
+@pytest.mark.slow
+class TestPostgresSnapshots(_OnPostgres, SnapshotSuite):
     pass
 
 
