@@ -21,7 +21,10 @@ def upgrade() -> None:
     _make(
         "node_contact",
         "member node",
-        [_text("member"), _large("node"), _large("at_ms"), _text("version"), _large("cursor")],
+        [
+            *(_text("member"), sa.Column("node", sa.Integer(), nullable=False)),
+            *(_large("at_ms"), _text("version"), _large("cursor")),
+        ],
     )
 
 
