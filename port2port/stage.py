@@ -50,12 +50,13 @@ class Done:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Newcomer:
-    """Somebody about to join: member id, full name, UN/LOCODEs, pseudonym of its first officer (or none)."""
+    """Somebody about to join: member id, name, UN/LOCODEs, pseudonym of its first officer (or none), what it is."""
 
     member: str
     name: str
     locodes: tuple[str, ...] = ()
     officer: str | None = "duty-1"
+    kind: str = "port"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -157,6 +158,12 @@ class Stage:
             self._require_alive()
             if time.monotonic() > deadline:
                 raise StageError(f"waited {seconds:.0f} s in vain for {what}\n{self._tails()}")
+            time.sleep(_POLL_S)
+
+    def rest(self) -> None:
+        """Stay as it is until somebody interrupts. Raises StageError when a process fails meanwhile."""
+        while True:
+            self._require_alive()
             time.sleep(_POLL_S)
 
     def _require_alive(self) -> None:
@@ -262,7 +269,7 @@ class Stage:
     def approve(self, who: Newcomer, request: Path) -> None:
         """The coordinators compare and approve a join request."""
         places = [part for code in who.locodes for part in ("--locode", code)]
-        self.decide("approve", request, "--name", who.name, *places)
+        self.decide("approve", request, "--name", who.name, "--kind", who.kind, *places)
 
     def joining(self, *newcomers: Newcomer) -> Iterator[Newcomer]:
         """Members come in: their nodes ask all at once, and each is given back as soon as it is approved."""
@@ -330,6 +337,21 @@ def free_port(kind: socket.SocketKind = socket.SOCK_DGRAM) -> int:
 def add_udp_source(config: Path, *, name: str, port: int) -> None:
     """Append an AIS receiver on loopback to a node's settings."""
     _append(config, f'\n[[sources]]\nname = "{name}"\nkind = "udp"\nlisten = "127.0.0.1:{port}"\n')
+
+
+def add_console(config: Path) -> str:
+    """Give a node a console on loopback with made-up persons; its address as browsers write it."""
+    port = free_port(socket.SOCK_STREAM)
+    origin = f"http://localhost:{port}"
+    _append(config, f'\n[console]\nlisten = "127.0.0.1:{port}"\norigin = "{origin}"\ndemo = true\n')
+    return origin
+
+
+def add_picture(config: Path, operator: str) -> str:
+    """Give a hub a console at which the coordinators of ``operator`` sit; its address as browsers write it."""
+    text = config.read_text()
+    config.write_text(f"operator = {json.dumps(operator)}\n{text}")
+    return add_console(config)
 
 
 def add_file_source(config: Path, *, name: str, path: Path, speed: float) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import os
 import shlex
@@ -18,11 +19,12 @@ from types import FrameType
 from typing import Any, Final
 
 from port2port.errors import ConfigurationError
-from port2port.stage import Newcomer, Stage, StageError, add_udp_source, free_port, steps
+from port2port.stage import Newcomer, Stage, StageError, add_console, add_picture, add_udp_source, free_port, steps
 
 ANTWERP: Final = Newcomer(member="port-of-antwerp-bruges", name="Port of Antwerp-Bruges", locodes=("BEANR", "BEZEE"))
 NORTH_SEA: Final = Newcomer(member="north-sea-port", name="North Sea Port", locodes=("BEGNE", "NLTNZ", "NLVLI"))
 LIEGE: Final = Newcomer(member="port-of-liege", name="Port of Liège", locodes=("BELGG",))
+AUTHORITY: Final = Newcomer(member="maritime-security", name="National Maritime Security Authority", kind="authority")
 _STATIONS: Final = ((ANTWERP, "antwerp"), (NORTH_SEA, "north-sea-port"), (LIEGE, "liege"))
 _GROUP: Final = "seaports"
 _MINUTES: Final = 14.0
@@ -32,10 +34,18 @@ _RIBBON: Final = "DEMO   throw-away keys, one coordinator, loopback only"
 _MARK: Final = ".port2port-demo"
 
 
+_SCREENS: Final = {
+    "national picture": "choose C-01: what the ports share, who knows it, and why it can be trusted",
+    NORTH_SEA.member: "choose A-17: the desk that published the cloned ship",
+    ANTWERP.member: "choose A-17: the desk that had seen it before",
+}
+
+
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Hang ``demo`` into the command line."""
     parser = subparsers.add_parser("demo", help="the main job in about a minute, on this machine alone")
     parser.add_argument("--dir", type=Path, default=Path("demo-run"), help="where it happens (default: %(default)s)")
+    parser.add_argument("--stay", action="store_true", help="keep the screens up until Ctrl-C (a terminal always does)")
 
 
 @dataclass(slots=True)
@@ -62,17 +72,29 @@ def run(args: argparse.Namespace) -> int:
     story = _Story()
     ears = {who.member: free_port() for who, _ in _STATIONS}
     with Stage(root=root) as stage:
-        _found(stage, story, ears)
+        screens = _found(stage, story, ears)
         _listen(stage, story, ears)
         draft = _find(stage, story)
         published = _publish(stage, story, draft)
         _come_back(stage, story, published)
         bundle = _keep(stage, story, published)
-    print(f"\n{_RIBBON}\n")
-    print("\n".join(steps(story.rows)))
+        print(f"\n{_RIBBON}\n")
+        print("\n".join(steps(story.rows)))
+        if sys.stdout.isatty() or args.stay:
+            _stay(stage, screens)
     print("\nEvery process has ended. Check the proof yourself, without hub and network:\n")
     print(_command(bundle, stage.genesis))
     return 0
+
+
+def _stay(stage: Stage, screens: Mapping[str, str]) -> None:
+    """The screens, live with the story, until Ctrl-C."""
+    print("\nLook at it in a browser on this machine:\n")
+    for name, origin in screens.items():
+        print(f"  {origin}   {name}: {_SCREENS[name]}")
+    print("\nCtrl-C ends everything.", flush=True)
+    with contextlib.suppress(KeyboardInterrupt):
+        stage.rest()
 
 
 def _leave(number: int, _frame: FrameType | None) -> None:
@@ -89,17 +111,22 @@ def _clear(root: Path) -> None:
     (root / _MARK).touch()
 
 
-def _found(stage: Stage, story: _Story, ears: Mapping[str, int]) -> None:
+def _found(stage: Stage, story: _Story, ears: Mapping[str, int]) -> dict[str, str]:
     stage.found()
+    screens = {"national picture": add_picture(stage.hub_config, AUTHORITY.member)}
     story.tell("federation founded", f"genesis {stage.genesis[:16]}, signed by the coordinator")
     stage.serve()
     story.tell("hub is up", "TLS 1.3 alone; the coordinator's key is not on it")
-    for who in stage.joining(*(who for who, _ in _STATIONS)):
-        add_udp_source(stage.node_config(who.member), name="ais", port=ears[who.member])
+    for who in stage.joining(*(who for who, _ in _STATIONS), AUTHORITY):
+        if who.member in ears:
+            add_udp_source(stage.node_config(who.member), name="ais", port=ears[who.member])
+        if who.member in _SCREENS:
+            screens[who.member] = add_console(stage.node_config(who.member))
         stage.run_node(who.member)
         story.tell(f"{who.name} joined", "fingerprint compared, keys approved by the coordinator")
-    stage.decide("group", _GROUP, ANTWERP.member, NORTH_SEA.member)
-    story.tell(f"sharing group {_GROUP} made", f"{ANTWERP.name} and {NORTH_SEA.name}, not Liège")
+    stage.decide("group", _GROUP, ANTWERP.member, NORTH_SEA.member, AUTHORITY.member)
+    story.tell(f"sharing group {_GROUP} made", f"{ANTWERP.name}, {NORTH_SEA.name} and the authority, not Liège")
+    return screens
 
 
 def _listen(stage: Stage, story: _Story, ears: Mapping[str, int]) -> None:
