@@ -28,6 +28,7 @@ from port2port.stix.normalise import normalise
 from port2port.stix.validate import ValidObject
 
 TEXT_CHARS: Final = 2_000
+COUNT_MOST: Final = 100_000
 SOURCE: Final = "report"
 VALID_FOR: Final = timedelta(days=14)
 _LABEL: Final = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
@@ -43,20 +44,39 @@ class ReportError(ProfileError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sight:
-    """When and where an officer saw it, and what he says of it. ``position`` None: only ``place`` is known."""
+    """When and where an officer saw it, how many and going where, and what he says of it.
+
+    ``position`` None: only ``place`` is known. ``count`` None: he did not say. ``more`` are further lines to be told.
+    """
 
     text: str
     at: datetime
     place: str = ""
     position: Position | None = None
+    count: int | None = None
+    direction: str = ""
+    more: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if not self.text.strip():
             raise ReportError('say what you saw: --text "..."')
         if len(self.text) > TEXT_CHARS:
             raise ReportError(f"a report has at most {TEXT_CHARS} characters")
+        if self.count is not None and not 0 < self.count <= COUNT_MOST:
+            raise ReportError(f"how many: 1 to {COUNT_MOST}, or nothing where it is not known")
+        if any(len(line) > TEXT_CHARS for line in (self.place, self.direction, *self.more)):
+            raise ReportError(f"no field holds more than {TEXT_CHARS} characters")
         if self.position is not None and not self.position.is_on_earth:
             raise ReportError("this position is not on Earth: latitude -90 to 90, longitude -180 to 180")
+
+    @property
+    def told(self) -> str:
+        """All of it in words, for the note."""
+        place = f" at {self.place}" if self.place else ""
+        facts = [f"Seen {self.at:%Y-%m-%d %H:%M} UTC{place}."]
+        facts += [f"How many: {self.count}."] if self.count is not None else []
+        facts += [f"Direction: {self.direction}."] if self.direction else []
+        return "\n\n".join((self.text, " ".join(facts), *self.more))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,21 +119,21 @@ def vessel(
     seen = stix.vessel(mmsi=mmsi, imo=imo, eni=eni, name=name, call_sign=call_sign, tlp=desk.defaults.tlp)
     bound = next(((path, value) for path, value in numbers.items() if value is not None), None)
     title = f"Reported vessel {' '.join(filter(None, (name, *numbers.values(), call_sign)))}"
-    return _proposal(desk, sight, title, seen, bound, personal=eni is not None)
+    return propose(desk, sight, title, seen, bound, personal=eni is not None)
 
 
 def no_ais(desk: Desk, sight: Sight, *, name: str | None = None) -> Proposal:
     """A ship that shows no AIS: nothing to match, so place, time and description have to do."""
     seen = None if name is None else stix.vessel(name=name, tlp=desk.defaults.tlp)
     title = f"Vessel without AIS{'' if name is None else f', {name}'}"
-    return _proposal(desk, sight, title, seen, None, labels=("no-ais",))
+    return propose(desk, sight, title, seen, None, labels=("no-ais",))
 
 
 def container(desk: Desk, sight: Sight, *, number: str) -> Proposal:
     """A box by its number. Raises IdentifierError."""
     checked = check_container(number)
     seen = stix.freight_container(number=checked, tlp=desk.defaults.tlp)
-    return _proposal(desk, sight, f"Reported container {checked}", seen, ("freight-container:number", checked))
+    return propose(desk, sight, f"Reported container {checked}", seen, ("freight-container:number", checked))
 
 
 def domain(desk: Desk, sight: Sight, *, value: str) -> Proposal:
@@ -121,8 +141,8 @@ def domain(desk: Desk, sight: Sight, *, value: str) -> Proposal:
     name = value.strip().lower().replace("[.]", ".").rstrip(".")
     if not _DOMAIN.fullmatch(name):
         raise ReportError("a domain name looks like example.com; write an international one in its xn-- form")
-    return _proposal(
-        desk, sight, f"Reported domain {name}", _observable(desk, "domain-name", name), ("domain-name:value", name)
+    return propose(
+        desk, sight, f"Reported domain {name}", observable(desk, "domain-name", name), ("domain-name:value", name)
     )
 
 
@@ -136,14 +156,14 @@ def address(desk: Desk, sight: Sight, *, value: str) -> Proposal:
         raise ReportError("this address is in use in every network; other ports cannot look for it")
     kind = f"ipv{found.version}-addr"
     text = str(found)
-    return _proposal(
-        desk, sight, f"Reported address {text}", _observable(desk, kind, text), (f"{kind}:value", text), personal=True
+    return propose(
+        desk, sight, f"Reported address {text}", observable(desk, kind, text), (f"{kind}:value", text), personal=True
     )
 
 
 def note(desk: Desk, sight: Sight) -> Proposal:
     """Free text with place and time."""
-    return _proposal(desk, sight, "Note", None, None)
+    return propose(desk, sight, "Note", None, None)
 
 
 def why_of(sight: Sight) -> dict[str, Json]:
@@ -158,7 +178,7 @@ def why_of(sight: Sight) -> dict[str, Json]:
     }
 
 
-def _proposal(
+def propose(
     desk: Desk,
     sight: Sight,
     title: str,
@@ -168,6 +188,10 @@ def _proposal(
     personal: bool = False,
     labels: tuple[str, ...] = (),
 ) -> Proposal:
+    """A note about what was ``seen`` (an observable, or None), with an indicator where others can match it.
+
+    ``bound`` is the (path, value) of the pattern. Raises ProfileError for what makes no valid object.
+    """
     objects = [] if seen is None else [seen]
     if bound is not None:
         objects.append(_indicator(desk, sight, title, bound))
@@ -182,10 +206,9 @@ def _proposal(
             )
         )
     about = [orjson.loads(raw)["id"] for raw in objects] or [desk.defaults.issuer]
-    place = f" at {sight.place}" if sight.place else ""
     said = stix.note(
         desk.header(labels=("officer-report", *labels)),
-        content=f"{sight.text}\n\nSeen {sight.at:%Y-%m-%d %H:%M} UTC{place}.",
+        content=sight.told,
         object_refs=about,
         abstract=title,
     )
@@ -214,6 +237,7 @@ def _indicator(desk: Desk, sight: Sight, title: str, bound: tuple[str, str]) -> 
     )
 
 
-def _observable(desk: Desk, kind: str, value: str) -> bytes:
-    from_value = {"type": kind, "spec_version": "2.1", "value": value}
+def observable(desk: Desk, kind: str, value: Json, *, named: str = "value") -> bytes:
+    """A standard observable with one property."""
+    from_value = {"type": kind, "spec_version": "2.1", named: value}
     return normalise({**from_value, "object_marking_refs": [TLP_IDS[desk.defaults.tlp]]})

@@ -45,7 +45,8 @@ _CARRIERS: Final = frozenset(
     {"extension-definition", "grouping", "identity", "location", "marking-definition", "note", "relationship", "report"}
 )
 _LITERAL: Final = re.compile(r"'(?:[^'\\]|\\.)*'", re.DOTALL)
-NO_AIS: Final = "no-ais"  # a label: a note about a vessel that shows no number
+# Labels of notes about what has no number that others could match, and so no object of its own (``report_kinds``).
+_LABELS: Final = {"no-ais": "vessel", "small-craft": "vessel", "drone": "drone", "broken-seal": "container"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -189,8 +190,7 @@ def subjects_of(objects: Sequence[bytes]) -> frozenset[str]:
             found |= {_SUBJECTS.get(name, name) for name in _types_in(str(data.get("pattern", "")))}
         elif kind not in _CARRIERS:
             found.add(_SUBJECTS.get(kind, kind))
-        if NO_AIS in data.get("labels", []):
-            found.add("vessel")
+        found |= {_LABELS[label] for label in data.get("labels", []) if label in _LABELS}
     return frozenset(found)
 
 
