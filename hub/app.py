@@ -19,6 +19,7 @@ from typing import Final
 from hub.audience import Audiences
 from hub.console import building
 from hub.console.context import PictureContext
+from hub.contacts import Contacts
 from hub.enrolment import Enrolment, denied_serials
 from hub.feed import Feed
 from hub.intake import Checker, Intake, IntakeJudge, IntakeLimits
@@ -36,7 +37,7 @@ from hub.rpc.server import BoundPorts, OwnCertificate, Servers
 from hub.settings import HubSettings, split_address
 from hub.store import Store
 from hub.transparency import Cosigning, Log, RosterAt
-from port2port.clock import Clock
+from port2port.clock import Clock, to_ms
 from port2port.console.live import Live
 from port2port.database import StorageError
 from port2port.genesis import Genesis
@@ -76,6 +77,7 @@ class Hub:
         self.metrics = Metrics("p2p_hub")
         self.members = Members()
         self.streams = Streams(self.members)
+        self.contacts = Contacts()
         self.log = Log(store, origin=base.genesis.origin, key=keyring.log, clock=clock)
         self._audiences = Audiences()
         self.cosigning = Cosigning(store=store, tree=self.log, roster=self._at, changed=self._wake)
@@ -195,6 +197,7 @@ class Hub:
             metrics=self.metrics,
             health=self.health,
             members=self.members,
+            contacts=self.contacts,
             quota=base.quota,
         )
         return Servers(
@@ -249,12 +252,20 @@ class Hub:
             await self._base.clock.sleep(WATCH_S)
             try:
                 await self._read_denied()
+                await self._write_contacts()
                 await self.recovery.tell()
             except StorageError as error:
                 logger.warning("denied certificates not read", extra={"cause": repr(error.__cause__)})
             serving = self.recovery.state in {State.OPEN, State.WAITING}
             if serving != self.health.serving and not self._stopping:
                 await self.health.set(serving=serving)
+
+    async def _write_contacts(self) -> None:
+        """A node whose feed is open is there now, whether or not there was anything to tell it."""
+        now_ms = to_ms(self._base.clock.now())
+        for peer in self.streams.peers(services.FOLLOW):
+            self.contacts.follows(peer, at_ms=now_ms)
+        await self._base.store.database.write(self.contacts.save)
 
     async def _read_denied(self) -> None:
         self.members.replace_denied(await self._base.store.database.read(denied_serials))

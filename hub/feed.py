@@ -140,11 +140,17 @@ class Feed:
                         await self._look.wait()
                 self._look.clear()
 
-    async def follow(self, member: str, cursor: int, wanted: FeedFilter = EVERYTHING) -> AsyncIterator[bytes]:
+    async def follow(
+        self,
+        member: str,
+        cursor: int,
+        wanted: FeedFilter = EVERYTHING,
+        moved: Callable[[int], None] = lambda _: None,
+    ) -> AsyncIterator[bytes]:
         """Serialised batches from ``cursor`` on, for ever. A batch without leaves brings cosignatures only.
 
         Raises LogBehindError where the follower has seen more than there is, and NotMemberError when it does not
-        belong any more.
+        belong any more. ``moved`` is told of the cursor once the batch before it was taken.
         """
         if cursor > self.next:
             await self.catch_up()
@@ -152,6 +158,7 @@ class Feed:
             raise LogBehindError("the log is shorter than what this member has verified", size=self.next)
         told = b""
         while True:
+            moved(cursor)
             pulse = self._pulse
             roster = self._require_member(member)
             note = self._cosigned()
@@ -167,6 +174,12 @@ class Feed:
                 continue
             told = note
             yield raw
+
+    async def moved(self, seen: int) -> int:
+        """Wait until this process has seen more than ``seen`` leaves; how many."""
+        while self.next <= seen:
+            await self._pulse.wait()
+        return self.next
 
     async def fetch(self, member: str, statement_id: str) -> Entry:
         """The entry of a statement. Raises NotFoundError for what is not there and what the member may not read."""

@@ -71,6 +71,14 @@ class Streams:
         finally:
             self._open.discard(stream)
 
+    def peers(self, method: str) -> tuple[Peer, ...]:
+        """Who has a stream of this method open."""
+        return tuple(stream.peer for stream in self._open if stream.method == method)
+
+    def open_of(self, member: str) -> int:
+        """How many streams a member's nodes have open: what a revocation would end."""
+        return sum(1 for stream in self._open if stream.peer.member == member)
+
     def __len__(self) -> int:
         return len(self._open)
 

@@ -152,12 +152,15 @@ def propose(
     kind: str,
     ops: Sequence[Mapping[str, Json]],
     *,
-    key: Ed25519Key,
+    key: Ed25519Key | PublicKey,
     seq: int,
     issued: datetime,
     new_id: uuid.UUID,
 ) -> Proposal:
-    """The next statement of the chain; not yet signed. Raises RosterError or RosterConflictError if it cannot apply."""
+    """The next statement of the chain, counted by ``key``, which must be among those that sign; not yet signed.
+
+    Raises RosterError or RosterConflictError if it cannot apply.
+    """
     body: dict[str, Json] = {
         "ops": [dict(op) for op in ops],
         "prev": control.roster.prev,
@@ -218,7 +221,7 @@ def _statement(
     kind: str,
     body: Mapping[str, Json],
     *,
-    key: Ed25519Key,
+    key: Ed25519Key | PublicKey,
     seq: int,
     issued: datetime,
     new_id: uuid.UUID,

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from hub.console.context import PictureContext
 from hub.console.sections import sections, services
 from hub.console.sink import HubAudit
+from hub.picture import keep
 from hub.store import Store
 from port2port.clock import Clock
 from port2port.console import demo, opening
@@ -33,4 +36,9 @@ def parts_of(picture: PictureContext) -> Parts:
 
 async def serve(picture: PictureContext) -> None:
     """A service of the hub: until cancelled."""
-    await opening.serve(picture.signin, parts_of(picture), services(picture))
+    await opening.serve(picture.signin, parts_of(picture), (*services(picture), partial(_folded, picture)))
+
+
+async def _folded(picture: PictureContext) -> None:
+    """The picture's tables, kept behind the log for as long as there is a console to show them."""
+    await keep(picture.store.database, picture.feed.moved, picture.clock)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from importlib.metadata import version
 
+from hub.contacts import Contacts
 from hub.enrolment import Enrolment
 from hub.members import Members, Peer
 from hub.rpc.enrolment import offered_key
@@ -21,17 +22,26 @@ class Directory:
     """``genesis_hash`` is hex."""
 
     def __init__(
-        self, *, federation: str, genesis_hash: str, clock: Clock, enrolment: Enrolment, members: Members
+        self,
+        *,
+        federation: str,
+        genesis_hash: str,
+        clock: Clock,
+        enrolment: Enrolment,
+        members: Members,
+        contacts: Contacts,
     ) -> None:
         self._federation = federation
         self._genesis = bytes.fromhex(genesis_hash)
         self._clock = clock
         self._enrolment = enrolment
         self._members = members
+        self._contacts = contacts
 
     async def describe(self, peer: Peer, request: directory_pb2.DescribeRequest) -> directory_pb2.DescribeReply:
         """Name, trust anchor to compare, version, the caller's member id, and the time."""
         self._members.compare_version(peer, request.version)
+        self._contacts.says(peer, request.version)
         return directory_pb2.DescribeReply(
             federation=self._federation,
             genesis=self._genesis,

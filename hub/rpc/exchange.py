@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Iterable
+from collections.abc import AsyncGenerator, Callable, Iterable
 from contextlib import aclosing
+from functools import partial
 from typing import Final, cast
 
 from hub.feed import Feed, FeedFilter
@@ -16,6 +17,7 @@ from hub.rpc.gate import Write
 from port2port.merkle import SIZE_MAX
 from port2port.v1 import exchange_pb2
 
+Follows = Callable[[Peer, int], None]
 FILTER_MAX: Final = 64
 NAME_CHARS: Final = 100
 
@@ -23,17 +25,21 @@ NAME_CHARS: Final = 100
 class Exchange:
     """Follow, Fetch and Receipts."""
 
-    def __init__(self, *, feed: Feed, receipts: Receipts, recovery: Recovery, quotas: Quotas) -> None:
+    def __init__(self, *, feed: Feed, receipts: Receipts, recovery: Recovery, quotas: Quotas, follows: Follows) -> None:
         self._feed = feed
         self._receipts = receipts
         self._recovery = recovery
         self._quotas = quotas
+        self._follows = follows
 
     async def follow(self, peer: Peer, request: exchange_pb2.FollowRequest, write: Write) -> None:
         """Batches from the cursor on until the caller goes. ``write`` waits for a slow reader."""
         await self._recovery.present(peer.member, request.checkpoint.encode())
         wanted = FeedFilter(kinds=_names(request.filter.kinds), issuers=_names(request.filter.issuers))
-        follow = cast("AsyncGenerator[bytes]", self._feed.follow(peer.member, request.cursor, wanted))
+        follow = cast(
+            "AsyncGenerator[bytes]",
+            self._feed.follow(peer.member, request.cursor, wanted, partial(self._follows, peer)),
+        )
         async with aclosing(follow) as batches:
             async for batch in batches:
                 await write(batch)

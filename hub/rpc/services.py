@@ -9,6 +9,7 @@ import grpc
 from grpc_health.v1 import health_pb2
 
 from hub.ca import CertificateAuthority
+from hub.contacts import Contacts
 from hub.enrolment import Enrolment
 from hub.feed import Feed
 from hub.intake import Intake
@@ -25,7 +26,7 @@ from hub.rpc.health import Health
 from hub.rpc.submit import Submission
 from hub.rpc.transparency import Transparency
 from hub.transparency import Cosigning, Log
-from port2port.clock import Clock
+from port2port.clock import Clock, to_ms
 from port2port.keys import SigningKey
 from port2port.limits import MemberQuota
 from port2port.metrics import Metrics
@@ -37,6 +38,7 @@ DIRECTORY: Final = "port2port.v1.Directory"
 ENROLMENT: Final = "port2port.v1.Enrolment"
 NAMES: Final = (EXCHANGE, TRANSPARENCY, DIRECTORY)
 SUBMIT: Final = "Exchange.Submit"
+FOLLOW: Final = "Exchange.Follow"
 _WATCHERS: Final = 4
 _RECOVERERS: Final = 1
 
@@ -61,6 +63,7 @@ class Parts:
     metrics: Metrics
     health: Health
     members: Members
+    contacts: Contacts
     quota: MemberQuota
 
 
@@ -81,12 +84,18 @@ def enrolment(gate: Gate, parts: Parts) -> list[grpc.GenericRpcHandler]:
 
 
 def _exchange(gate: Gate, parts: Parts) -> grpc.GenericRpcHandler:
-    exchange = Exchange(feed=parts.feed, receipts=parts.receipts, recovery=parts.recovery, quotas=parts.quotas)
+    exchange = Exchange(
+        feed=parts.feed,
+        receipts=parts.receipts,
+        recovery=parts.recovery,
+        quotas=parts.quotas,
+        follows=lambda peer, cursor: parts.contacts.follows(peer, at_ms=to_ms(parts.clock.now()), cursor=cursor),
+    )
     submission = Submission(intake=parts.intake, key=parts.hub_key, metrics=parts.metrics)
     handlers = {
         "Submit": gate.bidirectional(SUBMIT, submission.submit, limit=parts.quota.open_submit_streams),
         "Follow": gate.server_stream(
-            "Exchange.Follow", exchange_pb2.FollowRequest, exchange.follow, limit=parts.quota.open_follow_streams
+            FOLLOW, exchange_pb2.FollowRequest, exchange.follow, limit=parts.quota.open_follow_streams
         ),
         "Fetch": gate.unary("Exchange.Fetch", exchange_pb2.FetchRequest, exchange.fetch),
         "Receipts": gate.unary("Exchange.Receipts", exchange_pb2.ReceiptsRequest, exchange.receipts),
@@ -118,6 +127,7 @@ def _directory(gate: Gate, parts: Parts) -> grpc.GenericRpcHandler:
         clock=parts.clock,
         enrolment=parts.enrolment,
         members=parts.members,
+        contacts=parts.contacts,
     )
     describe = gate.unary("Directory.Describe", directory_pb2.DescribeRequest, service.describe, door=Door.CERTIFICATE)
     offer_keys = gate.unary("Directory.OfferKeys", directory_pb2.OfferKeysRequest, service.offer_keys)

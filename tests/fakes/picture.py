@@ -53,11 +53,11 @@ class PictureDesk:
         reader = member_reader(member, roles=frozenset({"officer"}))
         return read_as(connection, self.audiences, reader, roster, self.fed.clock.now(), **given)
 
-    def ask(self, member: str, query: Callable[..., T], *given: Any, **more: Any) -> T:
+    def ask(self, member: str, query: Callable[..., T], /, *given: Any, **more: Any) -> T:
         """The answer of a query of the picture to a member."""
         return self.store.database.read_now(lambda c: query(c, self.reading(c, member), *given, **more))
 
-    def act(self, member: str, change: Callable[..., T], *given: Any, **more: Any) -> T:
+    def act(self, member: str, change: Callable[..., T], /, *given: Any, **more: Any) -> T:
         """The same in a writing transaction."""
         return self.store.database.write_now(lambda c: change(c, self.reading(c, member), *given, **more))
 

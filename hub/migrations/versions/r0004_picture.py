@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
 import sqlalchemy as sa
 from alembic import op
@@ -71,13 +71,13 @@ def _incidents() -> None:
         op.create_index(op.f(f"ix_incident_event_{column}"), "incident_event", [column])
 
 
-def _make(name: str, key: str, columns: list[sa.Column[object]]) -> None:
+def _make(name: str, key: str, columns: list[sa.Column[Any]]) -> None:
     op.create_table(name, *columns, sa.PrimaryKeyConstraint(*key.split(), name=op.f(f"pk_{name}")))
 
 
-def _text(name: str, *, nullable: bool = False) -> sa.Column[object]:
+def _text(name: str, *, nullable: bool = False) -> sa.Column[Any]:
     return sa.Column(name, sa.String(), nullable=nullable)
 
 
-def _large(name: str, *, nullable: bool = False) -> sa.Column[object]:
+def _large(name: str, *, nullable: bool = False) -> sa.Column[Any]:
     return sa.Column(name, LARGE, autoincrement=False, nullable=nullable)
