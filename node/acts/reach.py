@@ -63,8 +63,13 @@ def readers(connection: Connection, act: Prepared, roster: Roster, *, usual: Ite
     found: set[str] = set()
     for part in act.parts:
         found |= receipts.expected_readers(stm.decode(part.statement), roster)
-    known = reached(connection, roster) | _members_of(usual, roster)
-    return [Reader(member=one, name=_name(one, roster), is_new=one not in known) for one in sorted(found)]
+    before = known(connection, roster, usual=usual)
+    return [Reader(member=one, name=_name(one, roster), is_new=one not in before) for one in sorted(found)]
+
+
+def known(connection: Connection, roster: Roster, *, usual: Iterable[str] = ()) -> frozenset[str]:
+    """The members whose names are not new to an officer."""
+    return reached(connection, roster) | _members_of(usual, roster)
 
 
 def reached(connection: Connection, roster: Roster, *, last: int = LAST) -> frozenset[str]:
@@ -83,5 +88,5 @@ def _members_of(groups: Iterable[str], roster: Roster) -> frozenset[str]:
 
 
 def _name(member: str, roster: Roster) -> str:
-    known = roster.member_table.get(member)
-    return member if known is None else known.name
+    found = roster.member_table.get(member)
+    return member if found is None else found.name

@@ -128,6 +128,7 @@ def desk_of(node: Node, rules: RuleFile, places: Places, pipeline: Pipeline, con
         signin=building.signin_of(node.store, settings, console, node.clock),
         roster=lambda: node.inbox.state.roster,
         status=lambda: app.status_of(settings, node.store, clock=node.clock),
+        rule=rules.two_person.rule(),
     )
 
 

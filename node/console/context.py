@@ -13,6 +13,7 @@ from node.settings import NodeSettings
 from node.status import Status
 from node.store import NodeStore
 from node.tracks import Tracks
+from node.two_person import TwoPersonRule
 from port2port.clock import Clock
 from port2port.console.live import Live
 from port2port.console.settings import ConsoleSettings
@@ -40,6 +41,7 @@ class DeskContext:
     signin: SignIn
     roster: Callable[[], Roster | None] = field(repr=False)
     status: Callable[[], Status] = field(repr=False)
+    rule: TwoPersonRule = field(default_factory=TwoPersonRule)
 
     @property
     def member(self) -> str:

@@ -1,0 +1,300 @@
+"""The desk: what waits, one draft with all that is needed to decide on it, and the first step of each decision."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Final
+
+from sqlalchemy.engine import Connection
+from starlette.datastructures import FormData
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+from starlette.routing import Route
+
+from node import act_store, alarms, drafts
+from node.acts import preparing
+from node.acts.asked import Asked
+from node.console import desk_queue, draft_view
+from node.console.context import DeskContext
+from node.console.draft_view import Readers
+from node.console.looking import Looking
+from node.drafts import Draft
+from node.redaction import Choices
+from node.review import Choice
+from port2port.console.pages import Tab, fragment, page
+from port2port.console.people import current, needs
+from port2port.console.roles import Role
+from port2port.console.words import N_
+from port2port.errors import ConflictError, MalformedError, NotFoundError, Port2PortError
+
+READERS: Final = (Role.VIEWER, Role.OFFICER, Role.APPROVER)
+TAB: Final = Tab(path="/", label=N_("Desk"), icon="clipboard", key="d", roles=frozenset(READERS))
+TOPIC: Final = "desk"
+REJECTIONS: Final = (
+    ("1", N_("False positive")),
+    ("2", N_("Known work or permit")),
+    ("3", N_("Exercise")),
+    ("4", N_("Duplicate")),
+    ("5", N_("Too little evidence")),
+    ("6", N_("Not ours")),
+)
+
+
+class MovedError(ConflictError):
+    """What the page showed has changed since."""
+
+    code = "MOVED"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Opened:
+    """A draft with what its page shows."""
+
+    draft: Draft
+    shown: draft_view.Shown
+    readers: Readers | None
+    waiting: str | None
+    next: desk_queue.Item | None
+    why_unreadable: str = ""
+
+
+class DeskRoom:
+    """Endpoints of the queue and of drafts."""
+
+    def __init__(self, desk: DeskContext, looking: Looking) -> None:
+        self._desk = desk
+        self._looking = looking
+
+    def routes(self) -> list[Route]:
+        """What it answers."""
+        read, decide = needs(*READERS), needs(Role.APPROVER)
+        return [
+            Route("/", read(self.queue)),
+            Route("/queue", read(self.rows)),
+            Route("/queue/seen", needs(Role.OFFICER, Role.APPROVER)(self.seen), methods=["POST"]),
+            Route("/drafts/{draft}", read(self.draft)),
+            Route("/drafts/{draft}/take-over", decide(self.take_over), methods=["POST"]),
+            Route("/drafts/{draft}/readers", decide(self.readers), methods=["POST"]),
+            Route("/drafts/{draft}/publish", decide(self.publish), methods=["POST"]),
+            Route("/drafts/{draft}/reject", decide(self.reject), methods=["POST"]),
+        ]
+
+    async def queue(self, request: Request) -> Response:
+        """The whole desk."""
+        return page(request, "node/desk.html", **await self._queue_facts(request))
+
+    async def rows(self, request: Request) -> Response:
+        """The list alone, asked for whenever something changed."""
+        return fragment(request, "node/_queue.html", **await self._queue_facts(request))
+
+    async def seen(self, request: Request) -> Response:
+        """Acknowledge alarms, or take that back."""
+        desk, person = self._desk, current(request)
+        async with request.form() as form:
+            chosen = [str(value).removeprefix("alarm-") for value in form.getlist("row")]
+            undo = form.get("undo") == "yes"
+        numbers = [int(one) for one in chosen if one.isascii() and one.isdigit() and len(one) < 10]
+
+        def action(connection: Connection) -> None:
+            for number in numbers:
+                alarms.acknowledge(connection, number, "" if undo else person.pseudonym)
+            desk.signin.note(connection, request, "alarms-unseen" if undo else "alarms-seen", alarms=[*numbers])
+
+        await desk.store.write(action)
+        desk.live.publish(TOPIC, "changed", {})
+        done = "" if undo or not numbers else "&".join(f"row={number}" for number in numbers)
+        return RedirectResponse(f"/?{done}" if done else "/", 303)
+
+    async def draft(self, request: Request) -> Response:
+        """One draft."""
+        return await self._draft_page(request)
+
+    async def take_over(self, request: Request) -> Response:
+        """Work on it although somebody else has it before him."""
+        desk, ident = self._desk, request.path_params["draft"]
+        self._looking.open(ident, current(request).pseudonym, desk.now, take_over=True)
+        await desk.store.write(lambda c: desk.signin.note(c, request, "take-over", ident))
+        desk.live.publish(TOPIC, "changed", {})
+        return RedirectResponse(f"/drafts/{ident}", 303)
+
+    async def readers(self, request: Request) -> Response:
+        """Who would read it as the form stands."""
+        async with request.form() as form:
+            choice, out = draft_view.choice_of(form), draft_view.left_out(form)
+        opened = await self._desk.store.read(partial(self._open, request.path_params["draft"], choice, out))
+        return fragment(request, "node/_readers.html", opened=opened)
+
+    async def publish(self, request: Request) -> Response:
+        """Freeze what would be published; signing is the next page."""
+        async with request.form() as form:
+            try:
+                choice, out = draft_view.choice_of(form), draft_view.left_out(form)
+                emergency = _text(form, "emergency")
+            except MalformedError as error:
+                return await self._draft_page(request, error=error)
+            version = _text(form, "version")
+
+        def prepare(connection: Connection, asked: Asked) -> act_store.Prepared:
+            self._require_same(connection, request, version)
+            self._require_somebody(connection, request, choice, out)
+            return preparing.publish_draft(
+                connection, self._desk.author, request.path_params["draft"], choice, asked, left_out=out
+            )
+
+        return await self._prepared(request, prepare, emergency=emergency, choice=choice, out=out)
+
+    async def reject(self, request: Request) -> Response:
+        """Freeze the decision not to publish it."""
+        async with request.form() as form:
+            reason = "; ".join(filter(None, (_text(form, "reason"), _text(form, "note"))))
+            version = _text(form, "version")
+
+        def prepare(connection: Connection, asked: Asked) -> act_store.Prepared:
+            self._require_same(connection, request, version)
+            return preparing.reject_draft(connection, self._desk.author, request.path_params["draft"], reason, asked)
+
+        return await self._prepared(request, prepare)
+
+    async def _prepared(
+        self,
+        request: Request,
+        prepare: Callable[[Connection, Asked], act_store.Prepared],
+        *,
+        emergency: str = "",
+        choice: Choice | None = None,
+        out: Choices | None = None,
+    ) -> Response:
+        desk = self._desk
+
+        def action(connection: Connection) -> act_store.Prepared:
+            act = prepare(connection, asked_of(desk, request, emergency=emergency))
+            desk.signin.note(connection, request, "act-prepared", act.subject, act=act.id, kind=act.kind)
+            return act
+
+        try:
+            act: act_store.Prepared = await desk.store.write(action)
+        except NotFoundError:
+            raise
+        except Port2PortError as error:
+            return await self._draft_page(request, error=error, choice=choice, out=out)
+        desk.live.publish(TOPIC, "changed", {})
+        return RedirectResponse(f"/acts/{act.id}", 303)
+
+    async def _draft_page(
+        self,
+        request: Request,
+        *,
+        error: Port2PortError | None = None,
+        choice: Choice | None = None,
+        out: Choices | None = None,
+    ) -> Response:
+        desk, person = self._desk, current(request)
+        ident = request.path_params["draft"].upper()
+        opened = await desk.store.read(partial(self._open, ident, choice or Choice(), out or Choices()))
+        may = person.has(Role.APPROVER)
+        look = (
+            self._looking.open(ident, person.pseudonym, desk.now) if may and opened.draft.state == drafts.OPEN else None
+        )
+        status = 200 if error is None else 409 if isinstance(error, ConflictError) else 403
+        return page(
+            request,
+            "node/draft.html",
+            status=status,
+            opened=opened,
+            version=drafts.version(opened.draft),
+            roster_groups=draft_view.groups_of(desk.known_roster()),
+            members=self._members(),
+            picked=_picked(opened.draft, choice, out or Choices()),
+            markings=[(one.value, one.label.removeprefix("TLP:")) for one in draft_view.MARKINGS],
+            handlings=draft_view.HANDLINGS,
+            rejections=REJECTIONS,
+            severity=desk_queue.severity_of(opened.draft),
+            error="" if error is None else error.text,
+            may_decide=may,
+            look=look,
+            is_mine=look is None or look.who == person.pseudonym,
+            overrides=desk.rule.overrides,
+        )
+
+    def _open(self, ident: str, choice: Choice, out: Choices, connection: Connection) -> Opened:
+        desk = self._desk
+        draft = drafts.get(connection, ident)
+        waiting, readers, why = act_store.waits(connection, draft.id), None, ""
+        try:
+            proposal = draft_view.after(draft, choice, out)
+            readers = draft_view.readers(
+                connection, desk.member, proposal, desk.known_roster(), usual=desk.defaults.groups, now=desk.now
+            )
+        except Port2PortError as error:
+            why = error.text
+        return Opened(
+            draft=draft,
+            shown=draft_view.shown(draft),
+            readers=readers,
+            waiting=waiting,
+            next=desk_queue.following(desk_queue.load(connection), draft.id),
+            why_unreadable=why,
+        )
+
+    def _members(self) -> list[tuple[str, str]]:
+        roster = self._desk.known_roster()
+        found = [(one, roster.member_table[one].name) for one in roster.members() if one != self._desk.member]
+        return sorted(found, key=lambda item: item[1])
+
+    async def _queue_facts(self, request: Request) -> dict[str, Any]:
+        queue = await self._desk.store.read(desk_queue.load)
+        undo = [one for one in request.query_params.getlist("row") if one.isascii() and one.isdigit()][:100]
+        return {
+            "queue": queue,
+            "looking": self._looking.all(self._desk.now),
+            "undo": undo,
+            "may_act": current(request).has(Role.OFFICER, Role.APPROVER),
+        }
+
+    def _require_same(self, connection: Connection, request: Request, version: str) -> None:
+        draft = drafts.get(connection, request.path_params["draft"])
+        if drafts.version(draft) != version:
+            raise MovedError("this draft was brought up to date since the page was opened: read it again")
+
+    def _require_somebody(self, connection: Connection, request: Request, choice: Choice, out: Choices) -> None:
+        opened = self._open(request.path_params["draft"], choice, out, connection)
+        if opened.readers is not None and opened.readers.nobody:
+            raise MalformedError("nobody would read it: choose a group or a recipient")
+
+
+def asked_of(desk: DeskContext, request: Request, *, emergency: str = "") -> Asked:
+    """Whoever is signed in asks for an act, now, under this port's rule; it waits for signatures."""
+    return Asked(
+        roster=desk.known_roster(),
+        officer=current(request).pseudonym,
+        now=desk.now,
+        rule=desk.rule,
+        override=emergency,
+    )
+
+
+def _picked(draft: Draft, choice: Choice | None, out: Choices) -> dict[str, Any]:
+    """What is ticked when the page opens: the proposal, or what was sent in vain."""
+    said, chosen = draft.proposal, choice or Choice()
+    return {
+        "tlp": (chosen.tlp or said.tlp).value,
+        "groups": said.groups if chosen.groups is None else chosen.groups,
+        "recipients": said.recipients if chosen.recipients is None else chosen.recipients,
+        "handling": chosen.handling or said.handling,
+        "personal": said.personal_data or chosen.personal_data,
+        "suspect": chosen.suspect or "newer",
+        "out": {
+            *(f"object:{one}" for one in out.objects),
+            *(f"field:{one} {path}" for one, path in out.fields),
+            *(f"line:{one}" for one in out.lines),
+        },
+    }
+
+
+def _text(form: FormData, name: str) -> str:
+    value = form.get(name, "")
+    if not isinstance(value, str):
+        raise MalformedError("this form takes no files")
+    return value.strip()
