@@ -1,0 +1,312 @@
+"""The watch: what other ports asked to look for, what was seen of it here, and what an officer answers to a hit.
+
+Nothing on these pages needs the hub: they are read from this node's own database, and say how old it is.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
+
+import orjson
+from sqlalchemy.engine import Connection
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+from starlette.routing import Route
+
+from node import hits, indicators, store, suppressions
+from node.act_store import Prepared
+from node.acts.asked import Asked
+from node.console import aloud, watch_view
+from node.console.context import DeskContext
+from node.console.reading import middle_of, place_named, position_of
+from node.hits import Confirmation, Hit, HitAnswerError, Preview
+from node.indicators import Indicator
+from node.review import ReasonError
+from port2port.clock import from_ms, from_text, to_ms, to_text
+from port2port.console.app import Section
+from port2port.console.pages import Tab, fragment, page, wording
+from port2port.console.people import current, needs
+from port2port.console.roles import Role
+from port2port.console.signin.context import fields, text
+from port2port.console.words import N_
+from port2port.errors import MalformedError, NotFoundError, Port2PortError
+from port2port.roster import Roster
+
+READS: Final = (Role.VIEWER, Role.OFFICER, Role.APPROVER)
+ACTS: Final = (Role.OFFICER, Role.APPROVER)
+TOPIC: Final = "watch"
+MUTES_H: Final = (1, 8, 24, 72, 168)
+TAB: Final = Tab(path="/watch", label=N_("Watch"), icon="radar", key="w", roles=frozenset(READS))
+WRONG_FORM: Final = N_("Nothing can go back like this: look at the number of times, and at the position.")
+_POLL_S: Final = 2.0
+_TABLE_ROWS: Final = 200
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Picture:
+    """What the first page shows, read in one transaction."""
+
+    asking: list[Hit]
+    others: list[Hit]
+    in_force: list[Indicator]
+    verified_at_ms: int
+
+
+class WatchPages:
+    """Endpoints under /watch."""
+
+    def __init__(self, desk: DeskContext) -> None:
+        self._desk = desk
+
+    def section(self) -> Section:
+        """The room."""
+        reads, acts = needs(*READS), needs(*ACTS)
+        posts: dict[str, Callable[[Request], Awaitable[Response]]] = {
+            "preview": self.preview,
+            "confirm": self.confirm,
+            "not-the-same": self.not_the_same,
+            "mute": self.mute,
+        }
+        return Section(
+            name="node",
+            package="node.console",
+            tabs=(TAB,),
+            routes=(
+                Route("/watch", reads(self.show), name="watch"),
+                Route("/watch/now", reads(self.now)),
+                Route("/watch/hits/{hit}", reads(self.hit)),
+                Route("/watch/indicators/{issuer}/{stix_id}", reads(self.indicator)),
+                *(Route(f"/watch/hits/{{hit}}/{name}", acts(run), methods=["POST"]) for name, run in posts.items()),
+            ),
+        )
+
+    # --- reading ------------------------------------------------------------------------------------------------
+
+    async def show(self, request: Request) -> Response:
+        """The page."""
+        return page(request, "node/watch.html", 200, **await self._picture())
+
+    async def now(self, request: Request) -> Response:
+        """The same without the frame, when something has changed."""
+        return fragment(request, "node/_watch.html", 200, **await self._picture())
+
+    async def hit(self, request: Request) -> Response:
+        """One hit."""
+        found = await self._hit(request)
+        return self._page(request, found)
+
+    async def indicator(self, request: Request) -> Response:
+        """One indicator in force, or what became of it."""
+        desk = self._desk
+        key = (indicators.REAL, request.path_params["issuer"], request.path_params["stix_id"])
+        found = await desk.store.read(lambda c: indicators.get(c, key))
+        if found is None or not found.stix:
+            raise NotFoundError("there is no such indicator")
+        roster = desk.known_roster()
+        return page(
+            request,
+            "node/indicator.html",
+            one=found,
+            data=orjson.loads(found.stix),
+            issuer=watch_view.member_name(found.issuer, roster),
+            asks=watch_view.handling_words(found.handling),
+        )
+
+    async def _picture(self) -> dict[str, object]:
+        desk, now = self._desk, self._desk.now
+        status = await asyncio.to_thread(desk.status)
+        seen = await desk.store.read(lambda c: _read(c, now))
+        roster = desk.roster()
+        listed = [] if roster is None else watch_view.listed(seen.in_force, roster, now)
+        return {
+            "health": watch_view.health(status, seen.verified_at_ms, len(listed), now),
+            "asking": seen.asking,
+            "others": seen.others,
+            "listed": listed[:_TABLE_ROWS],
+            "more": max(0, len(listed) - _TABLE_ROWS),
+            "kinds": watch_view.kinds(listed),
+            "name": lambda member: member if roster is None else watch_view.member_name(member, roster),
+            "path_words": watch_view.path_words,
+        }
+
+    # --- answering ----------------------------------------------------------------------------------------------
+
+    async def preview(self, request: Request) -> Response:
+        """Exactly what a confirmation would send, and to whom."""
+        desk, form = self._desk, await fields(request)
+        found, roster, at = await self._hit(request), desk.known_roster(), from_ms(to_ms(desk.now))
+        try:
+            said = self._confirmation(form)
+            shown = await desk.store.read(lambda c: hits.preview(c, desk.author, found, said, roster=roster, at=at))
+        except (HitAnswerError, MalformedError):
+            return self._page(request, found, form=form, error=WRONG_FORM, status=422)
+        await desk.store.write(lambda c: desk.signin.note(c, request, "hit-preview", f"hit:{found.id}"))
+        return self._page(request, found, form=form, shown=shown)
+
+    async def confirm(self, request: Request) -> Response:
+        """Prepare what was shown; it goes once the officer has signed it."""
+        desk, form = self._desk, await fields(request)
+        said, shown_at = self._confirmation(form), from_text(text(form, "shown_at"))
+
+        def act(connection: Connection) -> Prepared:
+            made = hits.confirm(
+                connection,
+                desk.author,
+                request.path_params["hit"],
+                said,
+                self._asked(request),
+                shown_at=shown_at,
+                digest=text(form, "digest"),
+            )
+            desk.signin.note(connection, request, "hit-confirm", made.subject, act=made.id)
+            return made
+
+        made = await desk.store.write(act)
+        return RedirectResponse(f"/acts/{made.id}", 303)
+
+    async def not_the_same(self, request: Request) -> Response:
+        """It is something else: what was sent of this stay is taken back."""
+        desk, form, ident = self._desk, await fields(request), request.path_params["hit"]
+
+        def act(connection: Connection) -> tuple[Prepared, ...]:
+            made = hits.not_the_same(connection, desk.author, ident, text(form, "reason"), self._asked(request))
+            desk.signin.note(connection, request, "hit-not-the-same", f"hit:{ident}", acts=[one.id for one in made])
+            return made
+
+        try:
+            made = await desk.store.write(act)
+        except Port2PortError as error:
+            return await self._wrong(request, error, form, "reason")
+        return RedirectResponse(f"/acts/{made[0].id}" if made else f"/watch/hits/{ident}", 303)
+
+    async def mute(self, request: Request) -> Response:
+        """Silence this object under this indicator for a while."""
+        desk, form, ident = self._desk, await fields(request), request.path_params["hit"]
+        hours = text(form, "hours")
+        if hours not in {str(each) for each in MUTES_H}:
+            raise MalformedError("there is no such time")
+        until = desk.now + timedelta(hours=int(hours))
+
+        def act(connection: Connection) -> None:
+            owner = current(request).pseudonym
+            made = hits.mute(
+                connection, ident, owner=owner, reason=text(form, "mute_reason"), until=until, now=desk.now
+            )
+            desk.signin.note(connection, request, "hit-mute", f"hit:{ident}", suppression=made.id)
+
+        try:
+            await desk.store.write(act)
+        except Port2PortError as error:
+            return await self._wrong(request, error, form, "mute_reason")
+        return RedirectResponse(f"/watch/hits/{ident}", 303)
+
+    async def _wrong(self, request: Request, error: Port2PortError, form: dict[str, str], field: str) -> Response:
+        """The page again with words at the field; what has no field to stand at is raised."""
+        if not isinstance(error, hits.HitAnswerError | suppressions.SuppressionError | ReasonError):
+            raise error
+        return self._page(request, await self._hit(request), form=form, wrong={field: True}, status=422)
+
+    async def _hit(self, request: Request) -> Hit:
+        now, ident = self._desk.now, request.path_params["hit"]
+        return await self._desk.store.read(lambda c: hits.get(c, ident, now))
+
+    def _page(
+        self,
+        request: Request,
+        found: Hit,
+        *,
+        form: dict[str, str] | None = None,
+        shown: Preview | None = None,
+        error: str = "",
+        wrong: dict[str, bool] | None = None,
+        status: int = 200,
+    ) -> Response:
+        roster = self._desk.known_roster()
+        issuer = watch_view.member_name(found.indicator.issuer, roster)
+        facts = _facts_of(found, issuer, request)
+        return page(
+            request,
+            "node/hit.html",
+            status,
+            **facts,
+            form=form or {},
+            answer=shown,
+            shown_at="" if shown is None else to_text(shown.at),
+            reading=_reading(shown, roster),
+            error=error,
+            wrong=wrong or {},
+            mutes=MUTES_H,
+            places=[place.name for place in self._desk.places.places],
+            may_act=current(request).has(*ACTS),
+        )
+
+    def _confirmation(self, form: dict[str, str]) -> Confirmation:
+        """What the officer wants to tell. Raises MalformedError or HitAnswerError."""
+        place, count = text(form, "place").strip(), text(form, "count").strip()
+        known = place_named(self._desk.places, place)
+        exact = text(form, "exact_place") == "yes"
+        given = position_of(text(form, "position"))
+        where = given or (None if known is None else middle_of(known))
+        if count and not (count.isascii() and count.isdigit() and len(count) < 10):
+            raise HitAnswerError("say how often as a number")
+        return Confirmation(
+            exact_times=text(form, "exact_times") == "yes",
+            place=place if exact else "",
+            position=where if exact else None,
+            count=int(count) if count else None,
+            words=text(form, "words"),
+        )
+
+    def _asked(self, request: Request) -> Asked:
+        desk = self._desk
+        return Asked(roster=desk.known_roster(), officer=current(request).pseudonym, now=desk.now, rule=desk.rule)
+
+
+async def feed(desk: DeskContext) -> None:
+    """A service: tells open pages when hits, answers or indicators have changed."""
+    before: object = None
+    while True:
+        now = desk.now
+        found = await desk.store.read(lambda c, now=now: _fingerprint(c, now))  # type: ignore[misc]  # a default binds it
+        if found != before and before is not None:
+            desk.live.publish(TOPIC, "changed", {})
+        before = found
+        await desk.clock.sleep(_POLL_S)
+
+
+def _fingerprint(connection: Connection, now: datetime) -> object:
+    seen = [(one.id, one.state, one.sighted.window.count, one.needs_decision) for one in hits.listed(connection, now)]
+    return seen, store.head(connection).size, store.marked(connection, "connection")
+
+
+def _read(connection: Connection, now: datetime) -> _Picture:
+    asking, others = watch_view.in_order(hits.listed(connection, now))
+    return _Picture(
+        asking=asking,
+        others=others,
+        in_force=watch_view.in_force(indicators.changed_since(connection, -1), now),
+        verified_at_ms=store.head(connection).verified_at_ms,
+    )
+
+
+def _facts_of(found: Hit, issuer: str, request: Request) -> dict[str, object]:
+    return {
+        "hit": found,
+        "issuer": issuer,
+        "subject_words": watch_view.path_words(found.subject[0]),
+        "asks": watch_view.handling_words(found.handling),
+        "sent": watch_view.sent_words(found.state),
+        "track": watch_view.track_words(found.sighted.track),
+        "aloud": aloud.sentence(wording(request), found, asked_by=issuer),
+    }
+
+
+def _reading(shown: Preview | None, roster: Roster) -> list[str]:
+    if shown is None:
+        return []
+    rows = shown.readers.rows
+    return [watch_view.member_name(row.member, roster) for row in rows if row.state == "reads"]

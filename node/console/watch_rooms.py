@@ -1,0 +1,22 @@
+"""The rooms around the desk: watch, reports, shift, works, rota. The desk itself stands in ``desk_pages``."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+
+from node.console import watch_pages
+from node.console.context import DeskContext
+from node.console.watch_pages import WatchPages
+from port2port.console.app import Section
+from port2port.console.opening import Service
+
+
+def sections(desk: DeskContext) -> Sequence[Section]:
+    """In the order of their tabs."""
+    return (WatchPages(desk).section(),)
+
+
+def services(desk: DeskContext) -> Sequence[Service]:
+    """What tells their open pages that something changed."""
+    return (partial(watch_pages.feed, desk),)
