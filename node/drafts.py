@@ -21,7 +21,7 @@ import orjson
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Row
 
-from node import act_store, tables
+from node import act_store, tables, works
 from node.findings import Discriminator, Evidence, Finding, FindingKind, Measure
 from node.suppressions import Suppression, suppressing
 from port2port.canonical import Json
@@ -226,6 +226,7 @@ def take_in(
     """Store a finding and, unless something silences it, make or update its draft. Known findings change nothing."""
     if connection.execute(sa.select(_FINDING.c.id).where(_FINDING.c.id == str(finding.id))).first() is not None:
         return Taken(finding=finding)
+    works.take_effect(connection, now)
     silenced = suppressing(connection, finding, now)
     connection.execute(
         sa.insert(_FINDING).values(

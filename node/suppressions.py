@@ -17,14 +17,15 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Row
 
 from node import tables
-from node.findings import Finding
+from node.findings import Finding, FindingKind
 from port2port.clock import from_ms, to_ms
 from port2port.errors import NotFoundError, PolicyError
 from port2port.patterns import Value
 
 _TABLE: Final = tables.SuppressionRow.__table__  # type: ignore[attr-defined]  # SQLModel adds it
 PAIR: Final = "pair"
-KINDS: Final = frozenset({"mute", "exception", "own-fleet", "zone", "rule-off", PAIR})
+WORK: Final = "work"
+KINDS: Final = frozenset({"mute", "exception", "own-fleet", "zone", "rule-off", PAIR, WORK})
 LONGEST: Final = timedelta(days=366)
 _PATHS: Final = {"vessel:mmsi": "mmsi", "vessel:imo": "imo", "vessel:eni": "eni"}
 
@@ -44,7 +45,8 @@ class NoSuppressionError(NotFoundError):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Suppression:
     """``subject`` is what is silenced: a detector (``mute``, ``rule-off``), an identity, a place (``zone``), or one
-    object under one indicator (``pair``), which silences hits and no finding.
+    object under one indicator (``pair``), which silences hits and no finding. Expected works (``work``) are
+    ``identity@place``, of which either may be empty: they silence that a fence is crossed, never a cloned identity.
     """
 
     id: str
@@ -63,6 +65,10 @@ class Suppression:
             return self.subject in finding.places
         if self.kind == PAIR:
             return False
+        if self.kind == WORK:
+            who, _, where = self.subject.partition("@")
+            is_here = not where or where in finding.places
+            return finding.kind is FindingKind.GEOFENCE and is_here and (not who or who in finding.subjects)
         return self.subject in finding.subjects
 
 
