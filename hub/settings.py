@@ -118,14 +118,15 @@ def split_address(address: str) -> tuple[str, int]:
     return host, int(port)
 
 
-_TABLES: Final = frozenset({"console"})  # TOML wants tables after everything else; docs/configuration.md has theirs
+_TABLES: Final = ("console",)  # TOML wants them after everything else; docs/configuration.md has their options
 
 
 def template(federation: str, given: Mapping[str, str]) -> str:
     """The settings file ``init`` writes: every option with its comment, those at their default commented out."""
     lines = ["# Settings of the Port 2 Port hub. Paths count from the directory of this file.", ""]
     chosen = {"federation": federation, **given}
-    for name, field in HubSettings.model_fields.items():
+    fields = HubSettings.model_fields
+    for name, field in fields.items():
         if name in _TABLES:
             continue
         lines.append(f"# {field.description}")
@@ -134,6 +135,8 @@ def template(federation: str, given: Mapping[str, str]) -> str:
         else:
             lines.append(f"#{name} = {_toml(field.get_default())}")
         lines.append("")
+    for name in _TABLES:
+        lines += [f"# {fields[name].description}", f"#[{name}]", ""]
     return "\n".join(lines)
 
 

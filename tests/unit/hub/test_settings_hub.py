@@ -28,7 +28,14 @@ def test_options_that_the_template_shows_are_at_their_defaults():
     uncommented = "\n".join(
         line.removeprefix("#") if line.startswith("#") and not line.startswith("# ") else line
         for line in shown.splitlines()
-        if line not in ("#public_address = ", "#public_enrolment_address = ", "#metrics_listen = ")
+        if line
+        not in (
+            "#public_address = ",
+            "#public_enrolment_address = ",
+            "#metrics_listen = ",
+            "#operator = ",
+            "#[console]",
+        )
     )
     assert settings(uncommented) == settings('federation = "ports.example"')
 
@@ -66,3 +73,12 @@ def test_port_zero_means_any_free_one():
 def test_any_bytes_are_settings_or_a_configuration_error(raw):
     with pytest.raises(ConfigurationError):
         parse(raw, HubSettings, name="hub.toml")
+
+
+def test_a_console_says_whose_coordinators_sit_at_it():
+    with pytest.raises(ConfigurationError, match="a console needs operator"):
+        settings('federation = "ports.example"\n[console]\n')
+    made = settings('federation = "ports.example"\noperator = "namb"\n[console]\n')
+    assert made.console is not None
+    with pytest.raises(ConfigurationError, match="member id"):
+        settings('federation = "ports.example"\noperator = "N A"\n')
