@@ -78,7 +78,10 @@ class Sighted:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Seen:
-    """Somebody else's sighting of our indicator; times to the hour."""
+    """Somebody else's sighting of our indicator; times to the hour. ``told_at`` is when he first said so.
+
+    A ``count`` of 0 says that he looked and did not see it.
+    """
 
     by: str
     stix_id: str
@@ -89,6 +92,7 @@ class Seen:
     port: str | None
     track: str | None
     looking: str | None
+    told_at: datetime
 
 
 class Sighter:
@@ -278,7 +282,7 @@ def seen_of(connection: Connection, indicator_id: str) -> list[Seen]:
             first_seen=from_ms(row.first_ms),
             last_seen=from_ms(row.last_ms),
             count=row._mapping["count"],  # noqa: SLF001  # a row's own ``count`` is the tuple method
-            **_extension(orjson.loads(row.body)),
+            **_told(orjson.loads(row.body)),
         )
         for row in connection.execute(query.order_by(_TABLE.c.last_ms.desc(), _TABLE.c.issuer))
     ]
@@ -293,6 +297,8 @@ def describe(seen: Seen, roster: Roster) -> str:
     back = ", from its records" if seen.looking == "back" else ""
     # To the hour: no sighting says more.
     first, last = f"{seen.first_seen:%Y-%m-%d %H:00}", f"{seen.last_seen:%Y-%m-%d %H:00} UTC"
+    if not seen.count:
+        return f"looked for at {name}{port}, from {first} to {last}, and not seen{back}"
     return f"seen at {name}{port}, first {first}, last {last}, {times(seen.count)}{track}{back}"
 
 
@@ -459,6 +465,7 @@ def _upsert(connection: Connection, key: Mapping[str, str], values: Mapping[str,
         connection.execute(sa.insert(_TABLE).values(**key, **values))
 
 
-def _extension(data: Mapping[str, Any]) -> dict[str, str | None]:
+def _told(data: Mapping[str, Any]) -> dict[str, Any]:
     content = data.get("extensions", {}).get(SIGHTING_EXTENSION, {})
-    return {name: content.get(name) for name in ("port", "track", "looking")}
+    found = {name: content.get(name) for name in ("port", "track", "looking")}
+    return {**found, "told_at": datetime.fromisoformat(data["created"])}
