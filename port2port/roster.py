@@ -103,6 +103,7 @@ class Roster:
     minimum_version: str = "0.0.0"
     witness_table: Mapping[str, tuple[bytes, ...]] = field(default_factory=dict)
     witness_retired: frozenset[bytes] = frozenset()
+    level_authorities: Mapping[str, str] = field(default_factory=dict)
 
     def is_member(self, member: str) -> bool:
         """Whether ``member`` belongs now: not removed, not suspended."""
@@ -414,6 +415,15 @@ def _set_minimum(roster: Roster, op: Mapping[str, Json], _at: _At) -> Roster:
     return replace(roster, minimum_version=_text(op, "minimum_version", 20))
 
 
+def _set_level_authority(roster: Roster, op: Mapping[str, Json], _at: _At) -> Roster:
+    """The one member that sets the security level of a LOCODE from now on; levels set before stay as they are."""
+    _exactly(op, "locode", "member")
+    locode = op["locode"]
+    if not isinstance(locode, str) or not is_locode(locode):
+        raise RosterError("locode must be a UN/LOCODE")
+    return replace(roster, level_authorities={**roster.level_authorities, locode: _known(roster, op).id})
+
+
 _OPS: Final[Mapping[str, Callable[[Roster, Mapping[str, Json], _At], Roster]]] = {
     "add-member": _add_member,
     "remove-member": _set_status(REMOVED),
@@ -429,6 +439,7 @@ _OPS: Final[Mapping[str, Callable[[Roster, Mapping[str, Json], _At], Roster]]] =
     "add-affiliate": _add_affiliate,
     "set-coordinators": _set_coordinators,
     "set-minimum-version": _set_minimum,
+    "set-level-authority": _set_level_authority,
 }
 _ALLOWED: Final[Mapping[str, frozenset[str]]] = {
     "roster": frozenset(_OPS) - {"revoke-key", "set-group"},

@@ -16,7 +16,7 @@ of earlier sequences and roots, and, for receivers, how inclusion and the checkp
  9 KEYS             each key in the roster, of the issuer, not revoked, valid
 10 SIGNATURES       every one of them holds (DSSE 1.0.2, RFC 8032, WebAuthn)
 11 SEQUENCE         strictly increasing per signing key; the same with other content is equivocation
-12 AUTHORITY        the keys that this act needs; the roster chain
+12 AUTHORITY        the keys that this act needs; the roster chain; a level by the authority of its place
 13 AUDIENCE         marking, groups, recipients, purpose; RED is refused until sealed delivery exists
 14 TIME             not from the future, not older than 90 days; log_seen fits the tree
 15 COMMITMENTS      each object is the one that was committed to
@@ -33,7 +33,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from port2port import canonical, genesis, keys, merkle, roster, sharing, statement
+from port2port import canonical, genesis, keys, levels, merkle, roster, sharing, statement
 from port2port import envelope as dsse
 from port2port.authority import (
     CHAIN_KINDS,
@@ -269,6 +269,8 @@ def _authority(work: Work) -> None:
         return
     threshold = genesis.from_statement(said).threshold if said.kind == "genesis" else work.judged_by.threshold
     require_authority(said, work.voices, threshold)
+    if said.kind == "level":
+        levels.require_competent(said, work.judged_by)
     if said.kind in CHAIN_KINDS or said.kind == "rekey":
         next_roster(work.judged_by, work)
 
@@ -301,6 +303,8 @@ def _audience(work: Work) -> None:
             raise PolicyError("a recipient is not in the roster", recipient=member)
     if said.personal_data and said.purpose is None:
         raise PolicyError("personal data needs a purpose with a legal basis")
+    if said.kind == "level":
+        levels.require_for_all(said)
 
 
 def _require_plain(said: Statement) -> None:

@@ -44,6 +44,7 @@ ENABLED_KINDS: Final = frozenset(
         Kind.REAFFIRM,
         Kind.NOTE,
         Kind.REPORT,
+        Kind.LEVEL,
     )
 )
 

@@ -84,6 +84,7 @@ class World:
         fed.rekey("beanr")
         fed.set_status("suspend-member", SUSPENDED)
         fed.set_status("remove-member", REMOVED)
+        fed.roster = replace(fed.roster, level_authorities=PLACES)
         self.stranger = fed.key("stranger")
         leaves = [merkle.leaf_hash(b"entry %d" % number) for number in range(LEAVES)]
         self.frontier, roots = merkle.extend_with_roots(merkle.EMPTY_FRONTIER, leaves)
@@ -152,6 +153,8 @@ class World:
         data["personal_data"] = len(officers) == 2 and rng.random() < 0.5
         data["purpose"] = "isps" if data["personal_data"] else None
         tlp = self._audience(rng, data)
+        if kind == "level":
+            data.update(_level_of(port.id, data["issued"]))
         made = Draft(data=data, signers=[port.machine, *officers])
         if kind in WITH_OBJECTS:
             self._objects(rng, made, port, tlp)
@@ -314,6 +317,16 @@ KINDS = (
     *("sighting", "report", "import", "retract", "note", "hold", "cosign", "reaffirm", "reshare", "incident"),
     *("level", "exercise", "erase", "suspend", "rekey", "roster", "group", "revoke-key"),
 )
+
+
+# Who sets the level of which place, in the world's roster.
+PLACES = {f"BEAA{chr(ord('A') + at)}": member for at, member in enumerate(MEMBERS)}
+
+
+def _level_of(member: str, issued: str) -> dict[str, Any]:
+    place = next(place for place, authority in PLACES.items() if authority == member)
+    body = {"effective": issued, "level": 2, "port": place, "reason": "drones over the lock"}
+    return {"body": body, "tlp": "green", "groups": [], "recipients": [], "personal_data": False, "purpose": None}
 
 
 def _officers(rng: random.Random, port: FakePort, kind: str) -> list[Ed25519Key]:

@@ -87,6 +87,10 @@ GOOD = {
         {"coordinators": [*BOTH, COORDINATOR], "threshold": 3},
         lambda r: len(r.coordinators) == r.threshold == 3,
     ),
+    "set-level-authority": (
+        {"locode": "BEANR", "member": "belgg"},
+        lambda r: r.level_authorities == {"BEANR": "belgg"},
+    ),
     "set-minimum-version": ({"minimum_version": "1.2.3"}, lambda r: r.minimum_version == "1.2.3"),
 }
 

@@ -1,0 +1,52 @@
+"""Which members' duty officers have acknowledged a change of the security level, and who has not.
+
+An acknowledgement is a receipt ``seen``, signed by the receiving node. Receipts are the issuer's to read: the board is
+shown to the authority that set the level; any other reader sees his own member's answer.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy.engine import Connection
+
+from hub.picture import Reading, entry_row, recipients
+from port2port.errors import NotFoundError
+from port2port.statement import decode
+from port2port.wire import decode_envelope
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Acknowledgement:
+    """One member's answer. ``known`` is False where the reader may not know it."""
+
+    member: str
+    name: str
+    delivered: datetime | None
+    seen: datetime | None
+    known: bool
+
+
+def acknowledgements(connection: Connection, reading: Reading, index: int) -> tuple[Acknowledgement, ...]:
+    """For a change of a level: every member that should acknowledge it. Raises NotFoundError for another entry."""
+    row = entry_row(connection, reading, index)
+    if row.kind != "level":
+        raise NotFoundError("there is no such entry")
+    said = decode(decode_envelope(bytes(row.envelope)).statement)
+    return tuple(
+        Acknowledgement(
+            member=one.member,
+            name=one.name,
+            delivered=one.delivered,
+            seen=one.seen,
+            known=reading.member in {row.issuer, one.member},
+        )
+        for one in recipients(connection, reading, said, index)
+        if one.member != row.issuer
+    )
+
+
+def missing(answers: tuple[Acknowledgement, ...]) -> tuple[Acknowledgement, ...]:
+    """Who has not acknowledged, as far as the reader may know."""
+    return tuple(one for one in answers if one.known and one.seen is None)
