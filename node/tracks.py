@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from dataclasses import dataclass, fields, replace
+from itertools import islice
+from threading import Lock
 from typing import TYPE_CHECKING, Final
 
 from node.observations import AisPosition, AisStatic, Observation
@@ -66,6 +68,7 @@ class Tracks:
     def __init__(self, *, limit: int = TRACKS) -> None:
         self._limit = limit
         self._entries: OrderedDict[int, _Entry] = OrderedDict()
+        self._lock = Lock()
 
     def __len__(self) -> int:
         return len(self._entries)
@@ -78,8 +81,17 @@ class Tracks:
         entry = self._entries.get(mmsi)
         return None if entry is None else entry.track(mmsi)
 
+    def latest(self, limit: int) -> list[Track]:
+        """The ships heard last, for a screen: safe while another thread takes batches in."""
+        with self._lock:
+            return [entry.track(mmsi) for mmsi, entry in islice(reversed(self._entries.items()), limit)]
+
     def fold(self, observations: Iterable[Observation]) -> set[int]:
         """Take a batch in; the numbers whose track changed. Older positions than the one held only count."""
+        with self._lock:
+            return self._fold(observations)
+
+    def _fold(self, observations: Iterable[Observation]) -> set[int]:
         changed = set()
         for seen in observations:
             entry = self._entries.get(seen.mmsi)
@@ -96,9 +108,10 @@ class Tracks:
 
     def expire(self, before: datetime) -> list[int]:
         """Forget the ships last heard before this time, and name them."""
-        stale = [mmsi for mmsi, entry in self._entries.items() if entry.last_seen < before]
-        for mmsi in stale:
-            del self._entries[mmsi]
+        with self._lock:
+            stale = [mmsi for mmsi, entry in self._entries.items() if entry.last_seen < before]
+            for mmsi in stale:
+                del self._entries[mmsi]
         return stale
 
 

@@ -18,7 +18,7 @@ from starlette.routing import Route
 from node import act_store, acts, officers
 from node.act_store import Prepared
 from node.acts import Outcome, Signed, preparing
-from node.console import act_view, officer_keys
+from node.console import act_view, keeping_pages, officer_keys
 from node.console.context import DeskContext
 from node.console.desk_pages import READERS, TOPIC, asked_of
 from node.console.looking import Looking
@@ -204,6 +204,8 @@ class ActRoom:
             made = tuple(key.sign(message) for message in messages)
             signed = Signed(officer=person.pseudonym, key_id=key.key_id, signatures=made)
         outcome = acts.add_signature(connection, desk.author, act.id, signed, desk.known_roster(), now=desk.now)
+        if outcome.act.state == acts.DONE:
+            keeping_pages.after_signing(connection, outcome.act, desk)
         desk.signin.note(connection, request, "act-signed", act.subject, act=act.id, state=outcome.act.state)
         return outcome
 

@@ -77,6 +77,15 @@ def fingerprint(queue: Queue) -> Sequence[tuple[str, str, str]]:
     return [(item.id, item.title, item.seen_by) for item in (*queue.decide, *queue.know)]
 
 
+def subjects(connection: Connection) -> frozenset[str]:
+    """The identities that open drafts are about, as ``mmsi:205123456``."""
+    found: set[str] = set()
+    for draft in drafts.listed(connection):
+        named = draft.why.get("subjects")
+        found |= {str(one) for one in named} if isinstance(named, list) else set()
+    return frozenset(found)
+
+
 def severity_of(draft: Draft) -> str:
     """One of the four of the screens; a report in words has none of its own and counts as medium."""
     found = str(draft.why.get("severity", "medium"))

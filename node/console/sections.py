@@ -5,11 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from node.console import desk_pages, watch_rooms
+from node.console import desk_pages, keeping_pages, sent_pages, traffic_pages, watch_rooms
 from node.console.act_pages import ActRoom
 from node.console.context import DeskContext
 from node.console.desk_pages import DeskRoom
+from node.console.feeds import Feeds
+from node.console.keeping_pages import KeepingRoom
 from node.console.looking import Looking
+from node.console.sent_pages import SentRoom
+from node.console.traffic_pages import TrafficRoom
 from port2port.console.app import Section
 from port2port.console.opening import Service
 
@@ -20,11 +24,23 @@ PACKAGE: Final = "node.console"
 def sections(desk: DeskContext) -> Sequence[Section]:
     """Every room."""
     looking = Looking()
-    rooms = (DeskRoom(desk, looking), ActRoom(desk, looking))
-    routes = [route for room in rooms for route in room.routes()]
-    return (Section(name=NAME, package=PACKAGE, tabs=(desk_pages.TAB,), routes=routes), *watch_rooms.sections(desk))
+    rooms = (DeskRoom(desk, looking), ActRoom(desk, looking), SentRoom(desk), TrafficRoom(desk))
+    first = Section(
+        name=NAME,
+        package=PACKAGE,
+        tabs=(desk_pages.TAB, sent_pages.TAB, traffic_pages.TAB),
+        routes=[route for room in rooms for route in room.routes()],
+    )
+    last = Section(
+        name=NAME,
+        package=PACKAGE,
+        tabs=(keeping_pages.STATUS_TAB, keeping_pages.AUDIT_TAB),
+        routes=KeepingRoom(desk).routes(),
+    )
+    return (first, *watch_rooms.sections(desk), last)
 
 
 def services(desk: DeskContext) -> Sequence[Service]:
     """What feeds the live stream beside the server."""
-    return (*watch_rooms.services(desk),)
+    feeds = Feeds(desk)
+    return (feeds.watch, feeds.sail, *watch_rooms.services(desk))
