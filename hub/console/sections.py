@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
+from hub.console import picture_pages
 from hub.console.context import PictureContext
+from hub.console.picture_pages import PicturePages
 from port2port.console.app import Section
 from port2port.console.opening import Service
 
@@ -13,11 +15,11 @@ NAME: Final = "hub"
 PACKAGE: Final = "hub.console"
 
 
-def sections(_picture: PictureContext) -> Sequence[Section]:
+def sections(picture: PictureContext) -> Sequence[Section]:
     """Every room."""
-    return ()
+    return (PicturePages(picture).section(),)
 
 
-def services(_picture: PictureContext) -> Sequence[Service]:
+def services(picture: PictureContext) -> Sequence[Service]:
     """What feeds the live stream beside the server."""
-    return ()
+    return picture_pages.services(picture)
