@@ -147,10 +147,12 @@ def incident(connection: Connection, reading: Reading, ident: str) -> Incident:
     raise NoIncidentError("there is no such incident")
 
 
-def open_incident(connection: Connection, reading: Reading, who: Who, index: int, *, note: str = "") -> str:
-    """A new incident about an entry, led by whoever opens it; its id. Raises NotFoundError."""
+def open_incident(
+    connection: Connection, reading: Reading, who: Who, index: int, *, note: str = "", ident: str = ""
+) -> str:
+    """A new incident about an entry, led by whoever opens it; its id, random unless given. Raises NotFoundError."""
     item = one_item(connection, reading, index)
-    ident = secrets.token_hex(8)
+    ident = ident or secrets.token_hex(8)
     facts: dict[str, Json] = {"personal": _personal(connection, item.index)}
     _write(connection, reading, who, ident, item.index, "open", facts)
     if note:

@@ -66,9 +66,9 @@ class PictureDesk:
         return Checks(genesis_hash=self.fed.genesis_hash, tree=self.log, validate=self.fed.validate)
 
 
-def picture_desk(fed: Federation, url: str, store: Store | None = None) -> PictureDesk:
+def picture_desk(fed: Federation, url: str, founding: Sequence[bytes] | None = None) -> PictureDesk:
     """A hub with the federation's founding entries in its log."""
-    opened = store or hub_store(url)
+    opened = hub_store(url)
     log = Log(opened, origin=fed.origin, key=fed.log_key, clock=fed.clock)
     checker = Checker(
         federation=fed.name, genesis_hash=fed.genesis_hash, log=log, validate=fed.validate, clock=fed.clock
@@ -76,5 +76,5 @@ def picture_desk(fed: Federation, url: str, store: Store | None = None) -> Pictu
     desk = PictureDesk(
         fed=fed, store=opened, log=log, checker=checker, judge=IntakeJudge(Audiences()), audiences=Audiences()
     )
-    desk.admit(fed.founding())
+    desk.admit(fed.founding() if founding is None else founding)
     return desk
