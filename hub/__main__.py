@@ -38,6 +38,7 @@ def build_parser() -> argparse.ArgumentParser:
     export.add_argument("--out", type=Path, required=True, help="file to write")
     deny = _command(commands, "deny", "deny a TLS certificate before its day is over")
     deny.add_argument("serial", help="serial in hex, as in the log and the audit table")
+    _command(commands, "rebuild", "fold the national picture anew from the log")
     status = _command(commands, "status", "how the hub stands, whether or not it serves")
     status.add_argument("--json", action="store_true", help="for machines")
     return parser
@@ -81,6 +82,7 @@ ACTIONS = {
     "admit": ("desk", "run_admit"),
     "export-control": ("desk", "run_export_control"),
     "deny": ("desk", "run_deny"),
+    "rebuild": ("rebuilding", "run"),
     "status": ("desk", "run_status"),
 }
 
