@@ -6,7 +6,9 @@ from collections.abc import Sequence
 from functools import partial
 
 from node.console import watch_pages
+from node.console.alarm_pages import AlarmPages
 from node.console.context import DeskContext
+from node.console.report_pages import ReportPages
 from node.console.watch_pages import WatchPages
 from port2port.console.app import Section
 from port2port.console.opening import Service
@@ -14,7 +16,7 @@ from port2port.console.opening import Service
 
 def sections(desk: DeskContext) -> Sequence[Section]:
     """In the order of their tabs."""
-    return (WatchPages(desk).section(),)
+    return (WatchPages(desk).section(), ReportPages(desk).section(), AlarmPages(desk).section())
 
 
 def services(desk: DeskContext) -> Sequence[Service]:

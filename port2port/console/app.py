@@ -47,13 +47,15 @@ def _no_ribbon(_request: Request) -> Ribbon | None:
 class Section:
     """One room: ``name`` is the prefix of its templates and files and the domain of its words; ``package`` has them.
 
-    Several sections may share a name and a package.
+    Several sections may share a name and a package. ``everywhere`` is a template that stands in the bar of every page
+    of who is signed in; it shows what its own conditions allow.
     """
 
     name: str
     package: str
     routes: Sequence[BaseRoute] = ()
     tabs: Sequence[Tab] = ()
+    everywhere: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,6 +87,7 @@ def build(parts: Parts) -> Starlette:
         assets=assets,
         clock=parts.clock,
         tabs=[tab for section in parts.sections for tab in section.tabs],
+        everywhere=[section.everywhere for section in parts.sections if section.everywhere],
         title=parts.title,
         ribbon=parts.ribbon,
     )

@@ -109,6 +109,7 @@ class Pages:
         tabs: Sequence[Tab],
         title: str,
         ribbon: Callable[[Request], Ribbon | None],
+        everywhere: Sequence[str] = (),
     ) -> None:
         self.words = words
         self.assets = assets
@@ -116,6 +117,7 @@ class Pages:
         self._tabs = tuple(tabs)
         self._title = title
         self._ribbon = ribbon
+        self._everywhere = tuple(everywhere)
         loaders: dict[str, BaseLoader] = {name: PackageLoader(package) for name, package in templates.items()}
         self.environment = Environment(
             loader=PrefixLoader(loaders),
@@ -170,6 +172,7 @@ class Pages:
             "person": person,
             "tabs": self.tabs(person, request.url.path, rendering.wording) if person else (),
             "ribbon": self._ribbon(request),
+            "everywhere": self._everywhere if person else (),
             "language": rendering.wording.language,
             "languages": self.words.languages,
             "zone": rendering.wording.zone.key,
