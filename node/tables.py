@@ -421,3 +421,44 @@ class PhotoRow(NodeRow, table=True):
     width: int
     height: int
     jpeg: bytes
+
+
+class DeskItemRow(NodeRow, table=True):
+    """Who looks at an item of the desk, and who acknowledged it first."""
+
+    __tablename__ = "desk_item"
+    id: str = Field(primary_key=True)
+    looking: str = ""
+    looking_ms: int | None = _big_or_none()
+    seen_by: str = ""
+    seen_ms: int | None = _big_or_none()
+
+
+class NoticeRow(NodeRow, table=True):
+    """One cause of items that nobody acknowledged: it counts them, and ``rung`` is how far it was escalated."""
+
+    __tablename__ = "notice"
+    id: int | None = Field(default=None, primary_key=True)
+    cause: str = Field(index=True)
+    severity: str
+    opened_ms: int = _big()
+    closed_ms: int | None = Field(default=None, sa_type=sa.BigInteger, nullable=True, index=True)
+    items: int
+    rung: int = 0
+
+
+class NoticeDeliveryRow(NodeRow, table=True):
+    """One message of a notice by one channel to one receiver: queued, sent, failed, held back or over."""
+
+    __tablename__ = "notice_delivery"
+    id: int | None = Field(default=None, primary_key=True)
+    notice: int = Field(index=True)
+    channel: str
+    receiver: str = ""
+    severity: str
+    made_ms: int = _big(index=True)
+    not_before_ms: int = _big()
+    attempts: int = 0
+    state: str = Field(index=True)
+    done_ms: int | None = _big_or_none()
+    code: str = ""
