@@ -295,16 +295,19 @@ def _audience(work: Work) -> None:
         raise SealedDeliveryError("TLP:RED is refused: not before sealed delivery exists")
     if tlp in {Tlp.CLEAR, Tlp.GREEN} and named:
         raise PolicyError(f"{tlp.label} goes to all members; naming groups or recipients contradicts it")
-    for name, version in said.groups:
-        if work.judged_by.group(name, version) is None:
-            raise PolicyError("a sharing group of this version does not exist", group=name)
-    for member in said.recipients:
-        if member not in work.judged_by.member_table:
-            raise PolicyError("a recipient is not in the roster", recipient=member)
+    _require_known(said, work.judged_by)
     if said.personal_data and said.purpose is None:
         raise PolicyError("personal data needs a purpose with a legal basis")
-    if said.kind == "level":
-        levels.require_for_all(said)
+    levels.require_for_all(said)
+
+
+def _require_known(said: Statement, judged_by: Roster) -> None:
+    for name, version in said.groups:
+        if judged_by.group(name, version) is None:
+            raise PolicyError("a sharing group of this version does not exist", group=name)
+    for member in said.recipients:
+        if member not in judged_by.member_table:
+            raise PolicyError("a recipient is not in the roster", recipient=member)
 
 
 def _require_plain(said: Statement) -> None:

@@ -95,6 +95,8 @@ def _stay(stage: Stage, screens: Mapping[str, str]) -> None:
     print("\nCtrl-C ends everything.", flush=True)
     with contextlib.suppress(KeyboardInterrupt):
         stage.rest()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # ending takes a moment, and an impatient hand must not orphan it
+    print("\nending ...", flush=True)
 
 
 def _leave(number: int, _frame: FrameType | None) -> None:
