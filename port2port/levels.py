@@ -80,6 +80,8 @@ def require_competent(said: Statement, roster: Roster) -> Level:
 
 
 def require_for_all(said: Statement) -> None:
-    """That every member may read it, and that it is about no person. Raises LevelError."""
+    """That every member may read a level, and that it is about no person; other kinds pass. Raises LevelError."""
+    if said.kind != "level":
+        return
     if said.tlp not in {Tlp.CLEAR, Tlp.GREEN} or said.personal_data or said.objects:
         raise LevelError("a level is for all members, marked TLP:GREEN or TLP:CLEAR, without objects or personal data")
