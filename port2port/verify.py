@@ -35,7 +35,7 @@ from typing import Final
 
 from port2port import canonical, genesis, keys, levels, merkle, roster, sharing, statement
 from port2port import envelope as dsse
-from port2port.authority import (
+from port2port.authority import (, require_plain
     CHAIN_KINDS,
     COORDINATOR_KINDS,
     Voice,
@@ -287,7 +287,7 @@ def _audience(work: Work) -> None:
     if not work.understood:
         return
     if said.is_control:
-        _require_plain(said)
+        require_plain(said)
         return
     named = bool(said.groups or said.recipients)
     tlp = UNMARKED if said.tlp is None else said.tlp
@@ -295,25 +295,15 @@ def _audience(work: Work) -> None:
         raise SealedDeliveryError("TLP:RED is refused: not before sealed delivery exists")
     if tlp in {Tlp.CLEAR, Tlp.GREEN} and named:
         raise PolicyError(f"{tlp.label} goes to all members; naming groups or recipients contradicts it")
-    _require_known(said, work.judged_by)
+    for name, version in said.groups:
+        if work.judged_by.group(name, version) is None:
+            raise PolicyError("a sharing group of this version does not exist", group=name)
+    for member in said.recipients:
+        if member not in work.judged_by.member_table:
+            raise PolicyError("a recipient is not in the roster", recipient=member)
     if said.personal_data and said.purpose is None:
         raise PolicyError("personal data needs a purpose with a legal basis")
     levels.require_for_all(said)
-
-
-def _require_known(said: Statement, judged_by: Roster) -> None:
-    for name, version in said.groups:
-        if judged_by.group(name, version) is None:
-            raise PolicyError("a sharing group of this version does not exist", group=name)
-    for member in said.recipients:
-        if member not in judged_by.member_table:
-            raise PolicyError("a recipient is not in the roster", recipient=member)
-
-
-def _require_plain(said: Statement) -> None:
-    for_somebody = said.groups or said.recipients or said.tlp is not None
-    if for_somebody or said.objects or said.personal_data or said.realm != "real":
-        raise PolicyError("a control statement has no marking, audience, objects or exercise")
 
 
 def _time(work: Work) -> None:
