@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import re
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import cached_property
@@ -170,18 +171,24 @@ class DeskConsole:
             "not_after_ms": after,
         }
         self.harbour.feed.log(self.fed.control("roster", [added]))
-        self.harbour.pull()
+        apart(self.harbour.pull)
 
     def audit(self) -> list[str]:
         """The actions in the node's audit trail, the oldest first."""
         return self.do(lambda c: [line.action for line in store.audit_lines(c)][::-1])
 
 
+def apart(action: Callable[[], T]) -> T:
+    """In a thread of its own: what runs a loop of its own cannot do so where a browser's loop runs."""
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(action).result()
+
+
 @contextlib.contextmanager
 def desk_console(home: Path, *, fed: Federation | None = None, **settings: Any) -> Iterator[DeskConsole]:
     """Such a console; ``settings`` are those of the table ``[console]``."""
     harbour = Harbour(home) if fed is None else Harbour(home, fed)
-    desk = harbour.desks[A]
+    desk = apart(lambda: harbour.desks[A])
     console = ConsoleSettings(**{"origin": ORIGIN, **settings})
     node = _settings(home, desk, console)
     clock, opened, passwords = harbour.fed.clock, desk.node.store, cheap_passwords()

@@ -1,0 +1,234 @@
+"""The desk in a real browser: passkeys, two officers at two desks, keyboard alone, the map, and every page accessible."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from playwright.sync_api import expect
+
+from node import act_store, drafts
+from node.observations import AisPosition, SourceClass
+from port2port.console import accounts, passkeys
+from port2port.geo import Position
+from tests.fakes.browser import Watched, opened
+from tests.fakes.console import running
+from tests.fakes.desk_console import PASSPHRASE, DeskConsole, served_desk
+from tests.fakes.desks import a_finding
+from tests.fakes.waiting import wait_until
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from playwright.sync_api import Browser
+
+pytestmark = pytest.mark.slow
+AUTHENTICATOR = {
+    "protocol": "ctap2",
+    "transport": "internal",
+    "hasResidentKey": True,
+    "hasUserVerification": True,
+    "isUserVerified": True,
+    "automaticPresenceSimulation": True,
+}
+PAGES = ("/", "/drafts/D1", "/acts", "/acts/A1", "/acts/A1/seen-by/north-sea-port", "/sent", "/sent/D3", "/map", "/status", "/suppressions")  # fmt: skip
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Iterator[DeskConsole]:
+    with served_desk(tmp_path) as made:
+        yield made
+
+
+def sign_in(watched: Watched, who: str) -> None:
+    watched.go("/sign-in")
+    watched.page.get_by_role("button", name=re.compile(rf"^{who}\b")).click()
+    watched.page.wait_for_url(lambda url: "/sign-in" not in url)
+    watched.ready()
+
+
+def enrol_passkey(watched: Watched, desk: DeskConsole, who: str) -> None:
+    """A device of this officer: enrolled on his page, then approved by the coordinators."""
+    session = watched.context.new_cdp_session(watched.page)
+    session.send("WebAuthn.enable")
+    session.send("WebAuthn.addVirtualAuthenticator", {"options": AUTHENTICATOR})
+    watched.go("/me")
+    watched.page.get_by_label("Name of the new passkey").fill("desk 3")
+    watched.page.get_by_role("button", name="Add a passkey").click()
+    account = desk.do(lambda c: accounts.by_pseudonym(c, who))
+    assert account is not None
+    wait_until(lambda: bool(desk.do(lambda c: passkeys.of_account(c, account.id))), what="the passkey is enrolled")
+    [made] = desk.do(lambda c: passkeys.of_account(c, account.id))
+    desk.to_roster(made, who)
+
+
+def recent(**changes: Any) -> Any:
+    return a_finding(at=datetime.now(UTC).replace(microsecond=0), **changes)
+
+
+def heading(watched: Watched) -> Any:
+    return watched.page.get_by_role("heading", level=1)
+
+
+def test_a_draft_is_published_with_one_touch_of_a_passkey(chromium: Browser, desk: DeskConsole, tmp_path: Path) -> None:
+    desk.draft(recent())
+    with running(desk.parts) as origin, opened(chromium, origin) as watched:
+        sign_in(watched, "o1")
+        enrol_passkey(watched, desk, "o1")
+        watched.go("/")
+        watched.screenshot("desk-queue", tmp_path)
+        watched.page.get_by_role("link", name=re.compile("Cloned identity")).click()
+        watched.ready()
+        expect(watched.page.get_by_text("Port north-sea-port").first).to_be_visible()
+        watched.screenshot("desk-draft", tmp_path)
+        watched.page.get_by_role("button", name="Freeze and sign").click()
+        watched.ready()
+        watched.screenshot("desk-act", tmp_path)
+        watched.page.get_by_role("button", name="Sign and publish").click()
+        expect(heading(watched)).to_contain_text("Sent")
+        watched.screenshot("desk-sent", tmp_path)
+    assert desk.do(lambda c: drafts.get(c, "D1")).state == drafts.PUBLISHED
+    [given] = desk.do(lambda c: act_store.signatures(c, "A1"))
+    assert given.key_id in desk.fed.roster.keys
+
+
+def test_two_officers_at_two_desks_publish_personal_data(chromium: Browser, desk: DeskConsole) -> None:
+    desk.draft(recent())
+    with running(desk.parts) as origin, opened(chromium, origin) as first, opened(chromium, origin) as second:
+        sign_in(first, "o1")
+        sign_in(second, "o2")
+        first.go("/drafts/D1")
+        first.page.get_by_label("It holds personal data: two officers sign").check()
+        first.page.get_by_role("button", name="Freeze and sign").click()
+        first.ready()
+        first.page.get_by_label("Passphrase of your key file").fill(PASSPHRASE)
+        first.page.get_by_role("button", name="Sign").click()
+        expect(first.page.get_by_text("You have signed.")).to_be_visible()
+        second.go("/")
+        second.page.get_by_role("link", name=re.compile("Signature wanted")).click()
+        second.ready()
+        expect(second.page.get_by_text("it holds personal data")).to_be_visible()
+        second.page.get_by_label("Passphrase of your key file").fill(PASSPHRASE)
+        second.page.get_by_role("button", name="Sign and publish").click()
+        expect(heading(second)).to_contain_text("Sent")
+    assert desk.do(lambda c: drafts.get(c, "D1")).state == drafts.PUBLISHED
+
+
+def test_readers_follow_what_is_ticked_and_nobody_cannot_be_published_to(chromium: Browser, desk: DeskConsole) -> None:
+    desk.draft(recent())
+    with running(desk.parts) as origin, opened(chromium, origin) as watched:
+        sign_in(watched, "o1")
+        watched.go("/drafts/D1")
+        watched.page.get_by_label(re.compile("seaports")).uncheck()
+        expect(watched.page.get_by_text("Nobody would read this")).to_be_visible()
+        expect(watched.page.get_by_role("button", name="Freeze and sign")).to_be_disabled()
+        watched.page.get_by_text("Single recipients").first.click()
+        watched.page.get_by_label("Port belgg").check()
+        expect(watched.page.get_by_text("new: not among the readers")).to_be_visible()
+        expect(watched.page.get_by_role("button", name="Freeze and sign")).to_be_enabled()
+
+
+def test_triage_goes_by_keyboard_alone(chromium: Browser, desk: DeskConsole) -> None:
+    desk.draft(recent(mmsi="205000001"))
+    desk.draft(recent(mmsi="205000002"))
+    with running(desk.parts) as origin, opened(chromium, origin) as watched:
+        sign_in(watched, "o1")
+        watched.go("/")
+        press = watched.page.keyboard.press
+        press("j")
+        press("j")
+        expect(watched.page.locator('li[data-row="draft-D2"]')).to_have_attribute("aria-current", "true")
+        press("Enter")
+        expect(heading(watched)).to_contain_text("D2")
+        watched.ready()
+        press("2")
+        expect(heading(watched)).to_contain_text("Reject")
+        watched.ready()
+        watched.page.get_by_label("Passphrase of your key file").focus()
+        watched.page.keyboard.type(PASSPHRASE)
+        press("Enter")
+        expect(watched.page.get_by_text("You have signed.")).to_be_visible()
+
+
+def test_the_queue_fills_by_itself(chromium: Browser, desk: DeskConsole) -> None:
+    with running(desk.parts) as origin, opened(chromium, origin) as watched:
+        sign_in(watched, "o1")
+        watched.go("/")
+        expect(watched.page.get_by_text("Nothing waits for a decision")).to_be_visible()
+        from tests.fakes.console import published
+
+        desk.draft(recent())
+        published(desk.parts, "desk", {})
+        expect(watched.page.locator('li[data-row="draft-D1"]')).to_be_visible()
+
+
+def test_traffic_moves_on_the_live_map_and_stands_in_the_table(
+    chromium: Browser, desk: DeskConsole, tmp_path: Path
+) -> None:
+    desk.context.tracks.fold([_position(205000001, 51.28), _position(205000002, 51.30)])
+    from node.console.feeds import Feeds
+
+    feeds = Feeds(desk.context)
+    feeds.sail_once()
+    with running(desk.parts) as origin, opened(chromium, origin) as watched:
+        sign_in(watched, "o1")
+        watched.go("/map")
+        watched.page.wait_for_selector("#live-map[data-taken]")
+        expect(watched.page.locator("#in-view tbody")).to_contain_text("205000002")
+        expect(watched.page.locator("#in-view tbody")).to_contain_text("under way")
+        watched.screenshot("desk-map", tmp_path)
+        assert watched.axe() == []
+
+
+def test_every_page_is_accessible_and_fits_a_narrow_screen(chromium: Browser, desk: DeskConsole) -> None:
+    desk.draft(recent())
+    desk.draft(recent(mmsi="205000002"))
+    desk.desk.publish(desk.draft(recent(mmsi="205000003")))
+    desk.desk.send()
+    with running(desk.parts) as origin, opened(chromium, origin) as watched:
+        sign_in(watched, "o1")
+        watched.go("/drafts/D2")
+        watched.page.get_by_role("button", name="Freeze and sign").click()
+        watched.ready()
+        prepared = watched.page.url.rpartition("/")[2]
+        for path in PAGES:
+            watched.go(path.replace("A1", prepared))
+            assert watched.page.locator("h1").count() == 1, path
+            assert watched.axe() == [], path
+            assert watched.overflow() == [], path
+            watched.page.set_viewport_size({"width": 1280, "height": 800})
+
+
+def test_the_decision_works_without_any_script(chromium: Browser, desk: DeskConsole) -> None:
+    desk.draft(recent())
+    with running(desk.parts) as origin, opened(chromium, origin, java_script_enabled=False) as watched:
+        page = watched.page
+        page.goto(f"{origin}/sign-in")
+        page.get_by_role("button", name=re.compile(r"^o1\b")).click()
+        page.goto(f"{origin}/drafts/D1")
+        page.get_by_role("button", name="Freeze and sign").click()
+        page.get_by_label("Passphrase of your key file").fill(PASSPHRASE)
+        page.get_by_role("button", name="Sign and publish").click()
+        expect(heading(watched)).to_contain_text("Sent")
+    assert desk.do(lambda c: drafts.get(c, "D1")).state == drafts.PUBLISHED
+
+
+def _position(mmsi: int, latitude: float) -> AisPosition:
+    now = datetime.now(UTC)
+    return AisPosition(
+        observed_at=now,
+        received_at=now,
+        mmsi=mmsi,
+        position=Position(latitude_deg=latitude, longitude_deg=4.2),
+        speed_kn=7.5,
+        course_deg=90.0,
+        heading_deg=None,
+        nav_status=0,
+        message_type=1,
+        station="mast",
+        source_class=SourceClass.OPEN_RADIO,
+        raw=(b"!AIVDM",),
+    )
