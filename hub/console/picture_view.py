@@ -15,6 +15,8 @@ from port2port.console.words import N_
 SPAN: Final = timedelta(hours=24)
 STEP_S: Final = 900
 SILENT_S: Final = 120
+_KEY_CHARS: Final = 12
+_KEY_WHOLE: Final = 64
 KINDS: Final[Mapping[str, str]] = {
     "publish": N_("Indicator"),
     "report": N_("Report"),
@@ -110,12 +112,17 @@ def provenance(lines: Sequence[Line], title: Mapping[str, str], say: Any) -> lis
             {
                 "step": say(STEPS[line.step]),
                 "at": line.at,
-                "who": title.get(line.actor, line.actor),
+                "who": title.get(line.actor, _short(line.actor)),
                 "check": check,
                 "result": f"{result}: {line.why}" if line.why and line.result != UNKNOWN else result,
             }
         )
     return found
+
+
+def _short(actor: str) -> str:
+    """A key by the start of its name: the whole of it says no more to a reader."""
+    return f"{actor[:_KEY_CHARS]}..." if len(actor) == _KEY_WHOLE and " " not in actor else actor
 
 
 def silent(tile: PortTile, now: datetime) -> bool:

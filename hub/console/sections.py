@@ -7,6 +7,8 @@ from typing import Final
 
 from hub.console import picture_pages
 from hub.console.context import PictureContext
+from hub.console.incident_pages import IncidentPages
+from hub.console.log_pages import LogPages
 from hub.console.picture_pages import PicturePages
 from port2port.console.app import Section
 from port2port.console.opening import Service
@@ -17,7 +19,11 @@ PACKAGE: Final = "hub.console"
 
 def sections(picture: PictureContext) -> Sequence[Section]:
     """Every room."""
-    return (PicturePages(picture).section(),)
+    return (
+        PicturePages(picture).section(),
+        IncidentPages(picture).section(),
+        LogPages(picture).section(),
+    )
 
 
 def services(picture: PictureContext) -> Sequence[Service]:
