@@ -146,3 +146,10 @@ def _require_member(statement: Statement, voices: Sequence[Voice]) -> None:
     needed = 2 if statement.personal_data or statement.kind in TWO_OFFICERS else 0
     if len(officers) < needed:
         raise AuthorityError(f"this act needs two distinct officers, {len(officers)} signed", needed=needed)
+
+
+def require_plain(said: Statement) -> None:
+    """That a control statement is for everybody and of the real world. Raises PolicyError."""
+    for_somebody = said.groups or said.recipients or said.tlp is not None
+    if for_somebody or said.objects or said.personal_data or said.realm != "real":
+        raise PolicyError("a control statement has no marking, audience, objects or exercise")

@@ -35,13 +35,14 @@ from typing import Final
 
 from port2port import canonical, genesis, keys, levels, merkle, roster, sharing, statement
 from port2port import envelope as dsse
-from port2port.authority import (, require_plain
+from port2port.authority import (
     CHAIN_KINDS,
     COORDINATOR_KINDS,
     Voice,
     find_voice,
     is_machine_only,
     require_authority,
+    require_plain,
     require_signer,
 )
 from port2port.canonical import Json
