@@ -18,6 +18,7 @@ from port2port.console import accounts, challenges, local, passkeys, sessions
 from port2port.console.pages import page
 from port2port.console.passkeys import Holder, PasskeyError
 from port2port.console.people import Person, current, needs
+from port2port.console.roles import Role
 from port2port.console.signin.context import SignIn, SignInAgainError, fields, text, with_session
 from port2port.console.signin.enrolling import CODE, SHORT, WRONG
 from port2port.console.words import N_
@@ -26,6 +27,7 @@ from port2port.errors import ConflictError, MalformedError, PolicyError
 AGAIN: Final = N_("Sign out and in again first: what you asked for changes how you sign in. Nothing was changed.")
 DONE: Final = N_("Saved.")
 LAST: Final = N_("This is your last way to sign in. Add another one first.")
+READS: Final = (Role.VIEWER, Role.OFFICER, Role.APPROVER, Role.COORDINATOR)  # who may leave a display that reads
 
 Change = Callable[[Connection, Person], None]
 
@@ -47,7 +49,6 @@ class Me:
         posts: dict[str, Callable[[Request], Awaitable[Response]]] = {
             "/me/sessions/end": self.end_session,
             "/me/sessions/end-others": self.end_others,
-            "/me/display": self.display,
             "/me/passkeys/options": self.passkey_options,
             "/me/passkeys/add": self.add_passkey,
             "/me/passkeys/name": self.name_passkey,
@@ -59,6 +60,7 @@ class Me:
         guard = needs()
         return [
             Route("/me", guard(self.show), name="me"),
+            Route("/me/display", needs(*READS)(self.display), methods=["POST"]),
             *(Route(path, guard(endpoint), methods=["POST"]) for path, endpoint in posts.items()),
         ]
 
@@ -240,6 +242,7 @@ class Me:
             status,
             message=message or (DONE if request.query_params.get("saved") else ""),
             good=not message,
+            may_display=person.has(*READS),
             totp=secret,
             picture=local.totp_picture(secret, pseudonym=person.pseudonym, issuer="Port 2 Port"),
             at=from_ms,

@@ -241,6 +241,17 @@ def test_without_the_role_a_page_is_the_page_of_what_is_not_there(desk: SignedCo
     assert visitor.get("/accounts").status_code == 404
 
 
+def test_who_reads_no_content_makes_no_wall_display_that_does(desk: SignedConsole) -> None:
+    visitor = desk.browser()
+    visitor.enrol(desk.link("D-01", frozenset({Role.ADMIN, Role.AUDITOR})), Authenticator())
+    assert "/me/display" not in visitor.get("/me").text
+    assert visitor.post("/me/display", page="/me").status_code == 404
+    made = desk.do(lambda c: accounts.by_pseudonym(c, "D-01"))
+    assert made is not None
+    (kept,) = desk.do(lambda c: sessions.of_account(c, made.id, desk.clock.now()))
+    assert not kept.display
+
+
 def test_a_wall_display_reads_and_never_acts(desk: SignedConsole) -> None:
     account = desk.account("A-17", Role.APPROVER, Role.ADMIN)
     visitor = desk.browser().as_(desk.session(account.id))
