@@ -20,7 +20,7 @@ from starlette.routing import Route
 from node import hits, indicators, store, suppressions
 from node.act_store import Prepared
 from node.acts.asked import Asked
-from node.console import aloud, watch_view
+from node.console import aloud, confirming, watch_view
 from node.console.context import DeskContext
 from node.console.reading import middle_of, place_named, position_of
 from node.hits import Confirmation, Hit, HitAnswerError, Preview
@@ -192,11 +192,11 @@ class WatchPages:
         until = desk.now + timedelta(hours=int(hours))
 
         def act(connection: Connection) -> None:
-            owner = current(request).pseudonym
+            owner, key_id = current(request).pseudonym, confirming.require(desk, connection, request, form)
             made = hits.mute(
                 connection, ident, owner=owner, reason=text(form, "mute_reason"), until=until, now=desk.now
             )
-            desk.signin.note(connection, request, "hit-mute", f"hit:{ident}", suppression=made.id)
+            desk.signin.note(connection, request, "hit-mute", f"hit:{ident}", suppression=made.id, key_id=key_id)
 
         try:
             await desk.store.write(act)

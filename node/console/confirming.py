@@ -1,0 +1,56 @@
+"""What silences, or changes who is called, is confirmed with a passkey over exactly the fields of its form."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from sqlalchemy.engine import Connection
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from node.console.context import DeskContext
+from port2port.canonical import Json
+from port2port.console import passkeys, stepup
+from port2port.console.people import current, needs
+from port2port.console.roles import Role
+from port2port.console.security import FORM_FIELD
+from port2port.console.signin.context import fields, text
+
+PATH: Final = "/confirm"
+_PURPOSE: Final = "desk"
+_APART: Final = frozenset({FORM_FIELD, "assertion"})
+
+
+def route(desk: DeskContext) -> Route:
+    """The address that ``data-stepup`` names: options for the browser, {} for who has no passkey."""
+
+    async def options(request: Request) -> Response:
+        form, person, signin = await fields(request), current(request), desk.signin
+
+        def ask(connection: Connection) -> str:
+            if not stepup.can(connection, person, signin.relying):
+                return "{}"
+            return stepup.ask(
+                connection, person, purpose=_PURPOSE, facts=_facts(form), relying=signin.relying, now=desk.now
+            )
+
+        return Response(await signin.write(ask), media_type="application/json")
+
+    return Route(PATH, needs(Role.OFFICER, Role.APPROVER)(options), methods=["POST"])
+
+
+def require(desk: DeskContext, connection: Connection, request: Request, form: dict[str, str]) -> str:
+    """The key that confirmed this form; "" for who has none and signed in just now.
+
+    Raises SignInAgainError, PasskeyError or ChallengeError, and the caller's transaction ends.
+    """
+    answer = text(form, "assertion", passkeys.ANSWER_BYTES)
+    found = desk.signin.confirmed(
+        connection, request, current(request), purpose=_PURPOSE, facts=_facts(form), answer=answer
+    )
+    return "" if found is None else found.key.key_id
+
+
+def _facts(form: dict[str, str]) -> dict[str, Json]:
+    return {name: value for name, value in form.items() if name not in _APART}
