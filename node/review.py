@@ -49,6 +49,12 @@ class ReasonError(PolicyError):
     code = "REASON"
 
 
+class ValidityError(PolicyError):
+    """An indicator would end before it begins."""
+
+    code = "VALIDITY"
+
+
 class NothingToRetractError(NotFoundError):
     """No object of ours has this id, or none that has versions."""
 
@@ -65,7 +71,7 @@ class DecisionError(VerificationError):
 class Choice:
     """What an officer changes about a proposal; None leaves it as proposed.
 
-    ``suspect`` names the track ("older" or "newer") that is thought false.
+    ``suspect`` names the track ("older" or "newer") that is thought false, ``valid_until`` ends every indicator.
     """
 
     tlp: Tlp | None = None
@@ -75,6 +81,7 @@ class Choice:
     purpose: str | None = None
     personal_data: bool = False
     suspect: str | None = None
+    valid_until: datetime | None = None
 
 
 def chosen(proposal: Proposal, choice: Choice) -> Proposal:
@@ -96,7 +103,8 @@ def chosen(proposal: Proposal, choice: Choice) -> Proposal:
         purpose=choice.purpose or proposal.purpose,
         personal_data=proposal.personal_data or choice.personal_data,
     )
-    return made if choice.suspect is None else _suspecting(made, choice.suspect)
+    ending = made if choice.valid_until is None else _ending(made, choice.valid_until)
+    return ending if choice.suspect is None else _suspecting(ending, choice.suspect)
 
 
 def retractions(
@@ -284,6 +292,19 @@ def facts_of(draft: Draft, proposal: Proposal, now: datetime) -> dict[str, Json]
         "source": draft.source,
         "tlp": proposal.tlp.value,
     }
+
+
+def _ending(proposal: Proposal, until: datetime) -> Proposal:
+    return replace(proposal, objects=tuple(_ended(raw, until) for raw in proposal.objects))
+
+
+def _ended(raw: bytes, until: datetime) -> bytes:
+    data = orjson.loads(raw)
+    if data["type"] != "indicator":
+        return raw
+    if until <= datetime.fromisoformat(data["valid_from"]):
+        raise ValidityError("an indicator ends after it begins")
+    return normalise({**data, "valid_until": to_text(until)})
 
 
 def _suspecting(proposal: Proposal, track: str) -> Proposal:

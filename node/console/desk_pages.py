@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime
 from functools import partial
 from typing import Any, Final
 
@@ -39,6 +40,16 @@ REJECTIONS: Final = (
     ("4", N_("Duplicate")),
     ("5", N_("Too little evidence")),
     ("6", N_("Not ours")),
+)
+
+
+VALIDITIES: Final = (
+    ("", N_("as proposed")),
+    ("6", N_("6 hours")),
+    ("24", N_("24 hours")),
+    ("72", N_("3 days")),
+    ("168", N_("7 days")),
+    ("720", N_("30 days")),
 )
 
 
@@ -122,7 +133,7 @@ class DeskRoom:
     async def readers(self, request: Request) -> Response:
         """Who would read it as the form stands."""
         async with request.form() as form:
-            choice, out = draft_view.choice_of(form), draft_view.left_out(form)
+            choice, out = draft_view.choice_of(form, self._desk.now), draft_view.left_out(form)
         opened = await self._desk.store.read(partial(self._open, request.path_params["draft"], choice, out))
         return fragment(request, "node/_readers.html", opened=opened)
 
@@ -130,7 +141,7 @@ class DeskRoom:
         """Freeze what would be published; signing is the next page."""
         async with request.form() as form:
             try:
-                choice, out = draft_view.choice_of(form), draft_view.left_out(form)
+                choice, out = draft_view.choice_of(form, self._desk.now), draft_view.left_out(form)
                 emergency = _text(form, "emergency")
             except MalformedError as error:
                 return await self._draft_page(request, error=error)
@@ -206,10 +217,11 @@ class DeskRoom:
             version=drafts.version(opened.draft),
             roster_groups=draft_view.groups_of(desk.known_roster()),
             members=self._members(),
-            picked=_picked(opened.draft, choice, out or Choices()),
+            picked=_picked(opened.draft, choice, out or Choices(), _hours(choice, desk.now)),
             markings=[(one.value, one.label.removeprefix("TLP:")) for one in draft_view.MARKINGS],
             handlings=draft_view.HANDLINGS,
             rejections=REJECTIONS,
+            validities=VALIDITIES,
             severity=desk_queue.severity_of(opened.draft),
             error="" if error is None else error.text,
             may_decide=may,
@@ -275,10 +287,11 @@ def asked_of(desk: DeskContext, request: Request, *, emergency: str = "") -> Ask
     )
 
 
-def _picked(draft: Draft, choice: Choice | None, out: Choices) -> dict[str, Any]:
+def _picked(draft: Draft, choice: Choice | None, out: Choices, hours: str) -> dict[str, Any]:
     """What is ticked when the page opens: the proposal, or what was sent in vain."""
     said, chosen = draft.proposal, choice or Choice()
     return {
+        "hours": hours,
         "tlp": (chosen.tlp or said.tlp).value,
         "groups": said.groups if chosen.groups is None else chosen.groups,
         "recipients": said.recipients if chosen.recipients is None else chosen.recipients,
@@ -291,6 +304,11 @@ def _picked(draft: Draft, choice: Choice | None, out: Choices) -> dict[str, Any]
             *(f"line:{one}" for one in out.lines),
         },
     }
+
+
+def _hours(choice: Choice | None, now: datetime) -> str:
+    until = None if choice is None else choice.valid_until
+    return "" if until is None else str(round((until - now).total_seconds() / 3600))
 
 
 def _text(form: FormData, name: str) -> str:

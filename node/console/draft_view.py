@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Final
 
 import orjson
@@ -26,6 +26,7 @@ from port2port.tlp import parse as tlp_of
 
 MARKINGS: Final = (Tlp.AMBER_STRICT, Tlp.AMBER, Tlp.GREEN, Tlp.CLEAR)
 HANDLINGS: Final = ("act", "call_first", "observe_only")
+HOURS: Final = ("6", "24", "72", "168", "720")
 TO_ALL: Final = frozenset({Tlp.CLEAR, Tlp.GREEN})
 _REASONS: Final = 300
 
@@ -73,6 +74,7 @@ class Shown:
     things: tuple[Thing, ...]
     personal: tuple[Found, ...]
     points: tuple[Point, ...] = ()
+    valid_until: datetime | None = None
 
     @property
     def points_json(self) -> str:
@@ -115,6 +117,7 @@ def shown(draft: Draft) -> Shown:
         things=tuple(_thing(raw) for raw in draft.proposal.objects),
         personal=tuple(redaction.scan(draft.proposal)),
         points=points_of(draft.evidence),
+        valid_until=_valid_until(draft.proposal),
     )
 
 
@@ -152,8 +155,8 @@ def groups_of(roster: Roster) -> list[tuple[str, list[str]]]:
     return found
 
 
-def choice_of(form: FormData) -> Choice:
-    """What an officer chose. Raises MalformedError."""
+def choice_of(form: FormData, now: datetime) -> Choice:
+    """What an officer chose, ``now``. Raises MalformedError."""
     marking = _one(form, "tlp")
     handling = _one(form, "handling")
     if handling and handling not in HANDLINGS:
@@ -167,7 +170,16 @@ def choice_of(form: FormData) -> Choice:
         handling=handling or None,
         personal_data=_one(form, "personal") == "yes",
         suspect=_one(form, "suspect") or None,
+        valid_until=_until(_one(form, "hours"), now),
     )
+
+
+def _until(hours: str, now: datetime) -> datetime | None:
+    if not hours:
+        return None
+    if hours not in HOURS:
+        raise MalformedError("there is no such time of validity")
+    return now + timedelta(hours=int(hours))
 
 
 def left_out(form: FormData) -> Choices:
@@ -190,6 +202,11 @@ def left_out(form: FormData) -> Choices:
 def after(draft: Draft, choice: Choice, out: Choices) -> Proposal:
     """The proposal as it would be frozen. Raises RedactionError."""
     return redaction.redact(review.chosen(draft.proposal, choice), draft.evidence, out).proposal
+
+
+def _valid_until(proposal: Proposal) -> datetime | None:
+    found = [text for raw in proposal.objects if (text := orjson.loads(raw).get("valid_until"))]
+    return max(map(datetime.fromisoformat, found), default=None)
 
 
 def _numbers(value: Any) -> tuple[Number, ...]:

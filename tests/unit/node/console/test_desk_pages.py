@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import json
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any
 
+import orjson
 import pytest
 
 from node import act_store, drafts
 from port2port.console.roles import Role
 from tests.fakes.desk_console import PASSPHRASE, DeskConsole, desk_console
-from tests.fakes.desks import a_finding
+from tests.fakes.desks import NOW, a_finding, evidence_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -29,7 +33,7 @@ def version(console: DeskConsole, ident: str = "D1") -> str:
     return console.do(lambda c: drafts.version(drafts.get(c, ident)))
 
 
-def freeze(console: DeskConsole, who: str = "o1", ident: str = "D1", **fields: object) -> object:
+def freeze(console: DeskConsole, who: str = "o1", ident: str = "D1", **fields: Any) -> Any:
     visitor = console.visitor(who)
     sent = {**CHOICE, "version": version(console, ident), **fields}
     return visitor.send(f"/drafts/{ident}/publish", f"/drafts/{ident}", **sent)
@@ -117,16 +121,12 @@ def test_publish_with_a_passkey_over_exactly_the_frozen_bytes(console: DeskConso
     freeze(console)
     visitor = console.visitor("o1")
     [options] = visitor.send("/acts/A1/options", "/acts/A1").json()["options"]
-    import json
-
     done = visitor.send("/acts/A1/sign", "/acts/A1", assertion=device.sign(json.dumps(options)))
     assert done.status_code == 303, done.text
     assert console.do(lambda c: drafts.get(c, "D1")).state == drafts.PUBLISHED
 
 
 def test_a_passkey_answer_counts_once_and_only_for_its_act(console: DeskConsole) -> None:
-    import json
-
     console.draft()
     console.draft(a_finding(mmsi="205000001"))
     device = console.passkey("o1")
@@ -193,8 +193,6 @@ def test_a_new_reader_is_named_as_new(console: DeskConsole) -> None:
 
 def test_what_is_left_out_never_enters_the_frozen_bytes(console: DeskConsole) -> None:
     draft = console.draft()
-    import orjson
-
     ident = orjson.loads(draft.proposal.objects[0])["id"]
     freeze(console, out=f"field:{ident} /description")
     act = console.do(lambda c: act_store.get(c, "A1"))
@@ -261,3 +259,23 @@ def test_each_reader_is_shown_exactly_what_it_would_receive(console: DeskConsole
     assert "Nothing at all" in hidden
     assert "Cloned identity" not in hidden
     assert visitor.get("/acts/A1/seen-by/nobody").status_code == 404
+
+
+def test_an_officer_shortens_how_long_it_is_valid(console: DeskConsole) -> None:
+    console.draft()
+    freeze(console, hours="24")
+    act = console.do(lambda c: act_store.get(c, "A1"))
+    until = orjson.loads(act.parts[0].objects[0].body)["valid_until"]
+    assert datetime.fromisoformat(until) == console.context.now + timedelta(hours=24)
+    answer = console.visitor("o1").send("/drafts/D1/readers", "/drafts/D1", **CHOICE, hours="25")
+    assert answer.status_code == 400
+
+
+def test_positions_in_the_evidence_are_drawn_and_stand_in_a_table(console: DeskConsole) -> None:
+    finding = a_finding()
+    heard = [evidence_line(line, NOW) for line in (b"!AIVDM,1,1,,A,13u?etPv2;0n:dDPwUM1U1Cb069D,0*24", b"no AIS")]
+    console.draft(replace(finding, evidence=tuple(heard)))
+    text = console.visitor().get("/drafts/D1").text
+    assert "Positions in the evidence" in text
+    assert 'id="evidence-map"' in text
+    assert "265547250" in text
