@@ -189,7 +189,7 @@ class ActRoom:
         desk = self._desk
         mine = officers.in_force(desk.known_roster(), desk.member, current(request).pseudonym, now=desk.now)
         try:
-            return await officer_keys.unlock(desk.settings.keys.officers, mine, passphrase)
+            return await officer_keys.unlock(desk.settings.keys.officers, mine, passphrase, trial=desk.console.demo)
         except officer_keys.KeyFileError:
             await desk.store.write(lambda c: desk.signin.note(c, request, "act-not-signed", request.path_params["act"]))
             raise

@@ -20,9 +20,14 @@ class KeyFileError(PolicyError):
     code = "KEY_FILE"
 
 
-async def unlock(paths: Sequence[Path], mine: Sequence[PublicKey], passphrase: str) -> Ed25519Key:
-    """The key of one of ``mine`` in one of the files. Raises KeyFileError, which says nothing more."""
-    if len(passphrase) > PASSPHRASE_CHARS:
+async def unlock(
+    paths: Sequence[Path], mine: Sequence[PublicKey], passphrase: str, *, trial: bool = False
+) -> Ed25519Key:
+    """The key of one of ``mine`` in one of the files. Raises KeyFileError, which says nothing more.
+
+    Only in a ``trial`` may a file be open: elsewhere whoever found a session could sign with it.
+    """
+    if len(passphrase) > PASSPHRASE_CHARS or not (passphrase or trial):
         raise KeyFileError("none of your key files opens with this passphrase")
     async with _ONE_AT_A_TIME:
         return await asyncio.to_thread(_unlock, paths, frozenset(key.key_id for key in mine), passphrase.encode())
