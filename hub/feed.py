@@ -119,6 +119,11 @@ class Feed:
         """The number of leaves that this process has seen."""
         return 0 if self._head is None else self._head.next
 
+    @property
+    def cosigned(self) -> bytes:
+        """The newest checkpoint with cosignatures, as a note; empty before the first."""
+        return self._cosigned()
+
     def wake(self) -> None:
         """Something was committed here, or a cosignature came in: look at once."""
         self._look.set()
