@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from hub.console import picture_pages
+from hub.console.briefing_pages import ReadingPages
 from hub.console.context import PictureContext
 from hub.console.incident_pages import IncidentPages
 from hub.console.log_pages import LogPages
@@ -22,6 +23,7 @@ def sections(picture: PictureContext) -> Sequence[Section]:
     return (
         PicturePages(picture).section(),
         IncidentPages(picture).section(),
+        ReadingPages(picture).section(),
         LogPages(picture).section(),
     )
 

@@ -1,0 +1,93 @@
+"""Levels and briefings: read-only, as far as their reader may read, and a briefing's address is that briefing."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from port2port.console.roles import Role
+from port2port.levels import Level
+from port2port.tlp import Tlp
+from tests.fakes.picture_console import PictureConsole, picture_console
+
+PERIOD = "first=2026-11-16&last=2026-11-22"
+
+
+@pytest.fixture
+def console(tmp_path: Path) -> Iterator[PictureConsole]:
+    with picture_console(tmp_path) as made:
+        yield made
+
+
+def article(text: str) -> str:
+    """The briefing without the frame, whose nonces differ each time."""
+    found = re.search(r"<article.*</article>", text, re.DOTALL)
+    assert found is not None
+    return found.group(0)
+
+
+def test_a_briefing_names_its_checkpoint_and_comes_out_the_same_later(console: PictureConsole) -> None:
+    desk, visitor = console.desk, console.visitor()
+    desk.admit([desk.fed.publish("beanr", handling="act")])
+    moved = visitor.get(f"/briefing?{PERIOD}")
+    assert moved.headers["location"] == f"/briefing?{PERIOD}&size=3"
+    before = article(visitor.get(moved.headers["location"]).text)
+    assert "cloned identity" in before
+    assert "1 statement<" in before
+    desk.admit([desk.fed.publish("beanr")])
+    assert article(visitor.get(moved.headers["location"]).text) == before
+
+
+def test_a_briefing_tells_nothing_that_its_reader_may_not_read(console: PictureConsole) -> None:
+    desk = console.desk
+    desk.admit([desk.fed.publish("beanr", tlp=Tlp.AMBER, recipients=("belgg",))])
+    address = f"/briefing?{PERIOD}&size=3"
+    assert "cloned identity" in console.visitor("belgg").get(address).text
+    outside = console.visitor("north-sea-port").get(address).text
+    assert "cloned identity" not in outside
+    assert "0 statements" in outside
+    assert "TLP:AMBER" not in outside
+
+
+@pytest.mark.parametrize(
+    ("query", "words"),
+    [
+        ("first=yesterday&last=2026-11-22", "Write a day as 2026-11-22."),
+        ("first=2026-11-22&last=2026-11-21", "The last day comes before the first."),
+        ("first=2025-11-22&last=2026-11-21", "A briefing covers at most 92 days."),
+        (f"{PERIOD}&size=9999", "The log is not that long, or this is no number."),
+        (f"{PERIOD}&size=x", "The log is not that long, or this is no number."),
+    ],
+)
+def test_a_wrong_period_is_told_beside_the_form(console: PictureConsole, query: str, words: str) -> None:
+    answer = console.visitor().get(f"/briefing?{query}")
+    assert answer.status_code == 400
+    assert words in answer.text
+
+
+def test_the_levels_page_says_who_sets_them_and_that_none_is_set(console: PictureConsole) -> None:
+    text = console.visitor().get("/levels").text
+    assert "No level has been set" in text
+    assert "The roster names no authority yet" in text
+
+
+@pytest.mark.parametrize("path", ["/levels", "/briefing"])
+def test_who_is_given_no_content_sees_neither(console: PictureConsole, path: str) -> None:
+    assert console.visitor("beanr", Role.VIEWER).get(path).status_code == 200
+    assert console.visitor("beanr", Role.ADMIN).get(path).status_code == 404
+    assert console.stranger().get(path).headers["location"].startswith("/sign-in")
+
+
+def test_a_level_stands_with_who_has_not_acknowledged_it(console: PictureConsole) -> None:
+    desk, fed = console.desk, console.desk.fed
+    desk.admit([fed.control("roster", [{"op": "set-level-authority", "locode": "BEANR", "member": "beanr"}])])
+    body = Level(locode="BEANR", level=2, effective=fed.clock.now(), reason="gates under watch").to_body()
+    desk.admit([fed.content("beanr", "level", two_officers=True, tlp=Tlp.GREEN, body=body)])
+    text = console.visitor("beanr").get("/levels").text
+    for words in ("ISPS 2", "gates under watch", "in force", "not acknowledged by", "Port belgg"):
+        assert words in text
+    other = console.visitor("belgg").get("/levels").text
+    assert "Port north-sea-port" not in other, "whether others acknowledged is told to the authority"
