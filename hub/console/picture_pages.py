@@ -6,7 +6,7 @@ reader may read, the counts too.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cached_property, partial
 from typing import Any, Final
 
@@ -16,6 +16,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.routing import Route
 
+from hub import correlation
 from hub import picture as read
 from hub.console import picture_view
 from hub.console.asking import act, ask, looked_up
@@ -40,6 +41,8 @@ ACTS: Final = (Role.OFFICER, Role.APPROVER, Role.COORDINATOR)
 TAB: Final = Tab(path="/", label=N_("Picture"), icon="map", key="h", roles=frozenset(READS))
 _ROWS: Final = 200
 _QUERY_CHARS: Final = 2_000
+_LINKS: Final = 50
+_PAIR: Final = 2
 
 
 class PicturePages:
@@ -59,6 +62,8 @@ class PicturePages:
                 Route("/", reads(self.show), name="picture"),
                 Route("/picture/strip", reads(self.strip)),
                 Route("/picture/feed", reads(self.feed)),
+                Route("/picture/spill-over", reads(self.spill_over)),
+                Route("/picture/not-related", acts(self.not_related), methods=["POST"]),
                 Route("/picture/drawn", reads(self.drawn)),
                 Route("/picture/acknowledge", acts(self.acknowledge), methods=["POST"]),
                 Route("/picture/views", reads(self.save), methods=["POST"]),
@@ -106,13 +111,20 @@ class PicturePages:
     async def drawn(self, request: Request) -> Response:
         """What the map and the timeline draw."""
         view = View.from_query(request.url.query)
-        return JSONResponse(await ask(self._picture, request, partial(self._drawing, view)))
+        return JSONResponse(await ask(self._picture, request, partial(self._drawing, view, wording(request).text)))
+
+    async def spill_over(self, request: Request) -> Response:
+        """What ports have in common, when something has changed."""
+        view = View.from_query(request.url.query)
+        facts = await ask(self._picture, request, partial(self._links, view))
+        return fragment(request, "hub/_spill_over.html", **facts, may_act=self._may_act(request))
 
     def _whole(self, view: View, account: str, connection: Connection, reading: Reading) -> dict[str, Any]:
         detail = None if view.item is None else read.detail(connection, reading, self._checks, view.item)
         return {
             **self._ports(view, connection, reading),
             **self._list(view, connection, reading),
+            **self._links(view, connection, reading),
             "detail": detail,
             "views": [(name, Links(view=kept)) for name, kept in read.saved_views(connection, account)],
             "kinds": picture_view.KINDS,
@@ -143,7 +155,18 @@ class PicturePages:
             "kind_words": picture_view.kind_words,
         }
 
-    def _drawing(self, view: View, connection: Connection, reading: Reading) -> dict[str, Any]:
+    def _links(self, view: View, connection: Connection, reading: Reading) -> dict[str, Any]:
+        found = correlation.spill_over(connection, reading, view)[:_LINKS]
+        return {
+            "links": Links(view=view),
+            "spilled": [(link, link.pairs[0]) for link in found],
+            "name_of": reading.name_of,
+            "reasons": picture_view.REASONS,
+        }
+
+    def _drawing(
+        self, view: View, say: Callable[[str], str], connection: Connection, reading: Reading
+    ) -> dict[str, Any]:
         items = read.feed(connection, reading, view, limit=_ROWS).items
         start, end = picture_view.time_window(view, reading.now)
         bars = read.timeline(connection, reading, view, start=start, end=end, buckets=96)
@@ -152,8 +175,10 @@ class PicturePages:
         seen = {item.index: read.sightings(connection, reading, item.index) for item in items if item.sightings}
         names = {tile.member: tile.name for tile in tiles}
         lanes = read.feed(connection, reading, wide, limit=_ROWS).items
+        marks = picture_view.marks(items, read.tracks(connection, reading, view), seen, tiles)
+        marks["links"] = picture_view.arcs(correlation.spill_over(connection, reading, view)[:_LINKS], tiles, say)
         return {
-            "marks": picture_view.marks(items, read.tracks(connection, reading, view), seen, tiles),
+            "marks": marks,
             "timeline": picture_view.timeline(bars, lanes, names, start, end),
         }
 
@@ -163,7 +188,6 @@ class PicturePages:
         names = {name: entry.name for name, entry in roster.member_table.items()}
         return {
             "may_act": self._may_act(request),
-            "reasons": picture_view.REASONS,
             "provenance": [] if found is None else picture_view.provenance(found.provenance, names, words.text),
             "objects": [] if found is None else [_pretty(one) for one in found.objects],
         }
@@ -187,6 +211,17 @@ class PicturePages:
         done = "" if undo or not indices else f"done={'+'.join(map(str, indices))}"
         query = "&".join(part for part in (back, done) if part)
         return RedirectResponse(f"/?{query}" if query else "/", 303)
+
+    async def not_related(self, request: Request) -> Response:
+        """Leave a pair out for the reader's member. Raises NotFoundError and NotRelatedError."""
+        form = await fields(request)
+        view = View.from_query(text(form, "back", _QUERY_CHARS))
+        pair = _numbers(text(form, "pair"))
+        if len(pair) != _PAIR:
+            raise MalformedError("a link is between two entries")
+        deed = partial(_not_related, pair, text(form, "reason"), current(request).pseudonym)
+        await act(self._picture, request, "picture.not_related.asked", "", deed, first=pair[0], second=pair[1])
+        return RedirectResponse(Links(view=view).to(), 303)
 
     async def save(self, request: Request) -> Response:
         """Keep a view under a name."""
@@ -221,6 +256,10 @@ def services(picture: PictureContext) -> Sequence[Service]:
 def _acknowledge(indices: list[int], who: str, undo: bool, connection: Connection, reading: Reading) -> int:
     change = read.undo_acknowledge if undo else read.acknowledge
     return change(connection, reading, indices, who=who)
+
+
+def _not_related(pair: list[int], reason: str, who: str, connection: Connection, reading: Reading) -> None:
+    correlation.not_related(connection, reading, who=who, first=pair[0], second=pair[1], reason=reason)
 
 
 def _forget(account: str, name: str, connection: Connection, _reading: Reading) -> None:

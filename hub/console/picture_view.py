@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from hub.console.harbours import Place, place_of
+from hub.console.harbours import place_of
+from hub.correlation import Link
 from hub.picture import HOLDS, SEVERITIES, UNKNOWN, Item, Line, PortTile, Seen, Track, View
 from port2port.clock import from_ms, to_ms
 from port2port.console.words import N_
@@ -64,6 +65,7 @@ REASONS: Final[Mapping[str, str]] = {
     "value": N_("the same value"),
     "modus": N_("the same way of working within 30 days"),
     "cell": N_("the same place within a day"),
+    "sighting": N_("sighted there"),
 }
 
 
@@ -130,13 +132,16 @@ def silent(tile: PortTile, now: datetime) -> bool:
     return tile.contact is None or (now - tile.contact).total_seconds() > SILENT_S
 
 
+Marks = dict[str, list[dict[str, object]]]
+
+
 def marks(
     items: Iterable[Item], tracks: Iterable[Track], sightings: Mapping[int, Sequence[Seen]], tiles: Iterable[PortTile]
-) -> dict[str, list[dict[str, object]]]:
+) -> Marks:
     """What the map shows of a view: what was shared, where it was seen elsewhere, and nothing of other traffic."""
     by_index = {item.index: item for item in items}
     ports = {tile.member: tile.locodes for tile in tiles}
-    drawn: dict[str, list[dict[str, object]]] = {"indicators": [], "sightings": [], "links": [], "tracks": []}
+    drawn: Marks = {"indicators": [], "sightings": [], "links": [], "tracks": []}
     for track in tracks:
         item = by_index.get(track.index)
         if item is None or not track.points:
@@ -149,22 +154,28 @@ def marks(
             drawn["tracks"].append({"id": track.index, "label": item.title, "points": points})
     for index, seen in sightings.items():
         for one in seen:
-            _spill_over(drawn, by_index[index], one, ports)
+            _sighted(drawn, by_index[index], one, ports)
     return drawn
 
 
-def _spill_over(
-    drawn: dict[str, list[dict[str, object]]], item: Item, seen: Seen, ports: Mapping[str, tuple[str, ...]]
-) -> None:
+def _sighted(drawn: Marks, item: Item, seen: Seen, ports: Mapping[str, tuple[str, ...]]) -> None:
     there = place_of(() if seen.port is None else (seen.port,)) or place_of(ports.get(seen.by, ()))
-    here: Place | None = place_of(ports.get(item.issuer, ()))
-    if there is None:
-        return
-    label = f"{seen.by_name}: {item.title}"
-    drawn["sightings"].append({"id": seen.index, "label": label, "lat": there[0], "lon": there[1]})
-    if here is not None and here != there:
-        arc = {"id": item.index, "label": item.title, "from": list(here), "to": list(there)}
-        drawn["links"].append(arc)
+    if there is not None:
+        label = f"{seen.by_name}: {item.title}"
+        drawn["sightings"].append({"id": seen.index, "label": label, "lat": there[0], "lon": there[1]})
+
+
+def arcs(links: Iterable[Link], tiles: Iterable[PortTile], say: Callable[[str], str]) -> list[dict[str, object]]:
+    """What the map draws of links between ports; the port of a link stands at the first of its harbours."""
+    places = {tile.member: place_of(tile.locodes) for tile in tiles}
+    found: list[dict[str, object]] = []
+    for link in links:
+        here, there = places.get(link.source), places.get(link.target)
+        if here is None or there is None or here == there:
+            continue
+        label = ", ".join(say(REASONS[reason]) for reason in link.reasons)
+        found.append({"id": link.pairs[0].first, "label": label, "from": list(here), "to": list(there)})
+    return found
 
 
 def on_the_map(items: Iterable[Item], tracks: Iterable[Track]) -> list[tuple[Item, Track]]:

@@ -48,7 +48,7 @@ function narrow({ from, to, live: all }) {
   clearTimeout(waiting);
   waiting = setTimeout(() => {
     history.replaceState(history.state, "", address(query()));
-    for (const part of ["#feed", "#strip"]) $(part).dispatchEvent(new CustomEvent("live"));
+    for (const part of ["#feed", "#strip", "#spill-over"]) $(part).dispatchEvent(new CustomEvent("live"));
     draw();
   }, SETTLED_MS);
 }

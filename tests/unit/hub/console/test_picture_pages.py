@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -11,9 +12,12 @@ import sqlalchemy as sa
 
 from hub.console import picture_live, picture_view
 from hub.console.harbours import place_of
+from hub.correlation import WEIGHTS, Link, Pair
+from hub.picture import REASONS, PortTile
 from hub.tables import AUDIT
 from port2port.console.people import Person
 from port2port.console.roles import Role
+from port2port.statement import Kind
 from port2port.tlp import Tlp
 from tests.fakes.federation import stix_id_of
 from tests.fakes.picture_console import PictureConsole, picture_console
@@ -167,9 +171,31 @@ def test_a_harbour_stands_where_the_basemap_draws_it() -> None:
 
 
 def test_every_kind_and_step_has_words() -> None:
-    from hub.picture import REASONS
-    from port2port.statement import Kind
-
     assert set(picture_view.KINDS) == {kind.value for kind in Kind}
-    assert set(picture_view.REASONS) == set(REASONS)
+    assert set(picture_view.REASONS) == {*REASONS, *WEIGHTS}
     assert set(picture_view.RESULTS) == set(picture_view.STEPS)
+
+
+def test_ports_that_share_a_ship_are_linked_until_somebody_calls_it_unrelated(console: PictureConsole) -> None:
+    desk = console.desk
+    (a,) = desk.admit([desk.fed.publish("beanr")])
+    (b,) = desk.admit([desk.fed.publish("belgg")], "belgg")
+    visitor = console.visitor()
+    text = visitor.get("/picture/spill-over").text
+    assert "the same vessel" in text
+    assert f'value="{a} {b}"' in text
+    visitor.send("/picture/not-related", pair=f"{a} {b}", reason="a ferry with a licence")
+    assert "Nothing in this view." in visitor.get("/picture/spill-over").text
+    assert "the same vessel" in console.visitor("belgg").get("/picture/spill-over").text
+
+
+def test_a_link_is_an_arc_between_two_harbours_with_its_reason() -> None:
+    pair = Pair(first=3, second=4, reason="vessel", value="x", score=0.9, lag=timedelta(), at=datetime.now(UTC))
+    link = Link(source="a", target="b", score=0.9, reasons=("vessel",), pairs=(pair,))
+    tiles = [
+        PortTile(member=name, name=name, kind="port", locodes=codes, levels=(), open_items=0, contact=None)
+        for name, codes in (("a", ("BEOST",)), ("b", ("BEANR",)))
+    ]
+    (arc,) = picture_view.arcs([link], tiles, str.upper)
+    assert arc == {"id": 3, "label": "THE SAME VESSEL", "from": [51.23, 2.93], "to": [51.285, 4.33]}
+    assert picture_view.arcs([link], tiles[:1], str.upper) == []
