@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from functools import partial
 from typing import Final
 
@@ -13,25 +14,41 @@ from hub.console.context import PictureContext
 from hub.picture import catch_up, folded_to
 from hub.tables import PICTURE_ITEM
 from port2port.console.people import Person
+from port2port.database import StorageError
 from port2port.sharing import Outlet, permits
 
+logger = logging.getLogger(__name__)
 TOPIC: Final = "picture"
 CHANGED: Final = "changed"
 _MOST: Final = 1_000
+_AGAIN_S: Final = 1.0
 
 
 async def tell(picture: PictureContext) -> None:
     """For ever: whenever the log is longer, fold it, and tell those who may read what is new."""
-    database = picture.store.database
-    told, _ = await database.read(folded_to)
+    told, _ = await picture.store.database.read(folded_to)
     seen = told
     while True:
         seen = await picture.feed.moved(seen)
-        await catch_up(database)
-        for start, classes in await database.read(partial(fresh, picture, told)):
-            told = start
-            for ident, count in classes.items():
-                announce(picture, ident, count)
+        told = await _told(picture, told)
+
+
+async def _told(picture: PictureContext, told: int) -> int:
+    """Tell of everything since ``told``, as often as the database makes us try; where it ends."""
+    database = picture.store.database
+    while True:
+        try:
+            await catch_up(database)
+            found = await database.read(partial(fresh, picture, told))
+        except StorageError as error:
+            logger.warning("the picture's readers are told later", extra={"cause": repr(error.__cause__)})
+            await picture.clock.sleep(_AGAIN_S)
+            continue
+        if not found:
+            return told
+        [(told, classes)] = found
+        for ident, count in classes.items():
+            announce(picture, ident, count)
 
 
 def fresh(picture: PictureContext, told: int, connection: Connection) -> list[tuple[int, dict[int, int]]]:

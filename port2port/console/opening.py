@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Sequence
+from typing import Final
 
 from port2port.clock import Clock
 from port2port.console import links
@@ -23,10 +24,11 @@ from port2port.console.serving import ConsoleServer
 from port2port.console.settings import ConsoleSettings
 from port2port.console.signin.context import SignIn
 from port2port.console.signin.section import middleware, section
-from port2port.database import Database
+from port2port.database import Database, StorageError
 
 logger = logging.getLogger(__name__)
 Service = Callable[[], Awaitable[None]]
+_AGAIN_S: Final = 1.0
 
 
 def signin_of(
@@ -80,9 +82,8 @@ async def serve(signin: SignIn, parts: Parts, services: Sequence[Service] = ()) 
     try:
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(server.run(), name="console")
-            tasks.create_task(signin.run(), name="console sessions")
-            for service in services:
-                tasks.create_task(_awaited(service))
+            for service in (signin.run, *services):
+                tasks.create_task(kept(service, signin.clock))
     finally:
         signin.passwords.close()
 
@@ -92,5 +93,13 @@ def _ready(settings: ConsoleSettings) -> None:
     logger.info("console answers", extra={"listen": settings.listen})
 
 
-async def _awaited(service: Service) -> None:
-    await service()
+async def kept(service: Service, clock: Clock) -> None:
+    """The service, begun anew when the database was away for a moment: that must not end the program around it."""
+    while True:
+        try:
+            await service()
+        except StorageError as error:
+            logger.warning("a feed of the console begins anew", extra={"cause": repr(error.__cause__)})
+            await clock.sleep(_AGAIN_S)
+        else:
+            return
