@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from node.drafts import Defaults
+from node.duty import Rota
 from node.places import Places
 from node.publish import Author
 from node.settings import NodeSettings
@@ -22,9 +23,14 @@ from port2port.errors import UnavailableError
 from port2port.roster import Roster
 
 
+def _no_rota() -> Rota | None:
+    """Where the settings name no rota, nobody is on one."""
+    return None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeskContext:
-    """The open node as its pages see it. ``roster`` and ``status`` are asked anew for each page.
+    """The open node as its pages see it. ``roster``, ``status`` and ``rota`` are asked anew for each page.
 
     ``tracks`` is the pipeline's own table of live traffic: pages read it on the event loop and never write it.
     """
@@ -42,6 +48,7 @@ class DeskContext:
     roster: Callable[[], Roster | None] = field(repr=False)
     status: Callable[[], Status] = field(repr=False)
     rule: TwoPersonRule = field(default_factory=TwoPersonRule)
+    rota: Callable[[], Rota | None] = field(default=_no_rota, repr=False)
 
     @property
     def member(self) -> str:

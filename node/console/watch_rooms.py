@@ -8,6 +8,7 @@ from functools import partial
 from node.console import confirming, watch_pages
 from node.console.alarm_pages import AlarmPages
 from node.console.context import DeskContext
+from node.console.duty_pages import DutyPages
 from node.console.lookup_pages import LookupPages
 from node.console.report_pages import ReportPages
 from node.console.shift_pages import ShiftPages
@@ -27,6 +28,7 @@ def sections(desk: DeskContext) -> Sequence[Section]:
         watch,
         ShiftPages(desk).section(),
         WorksPages(desk).section(),
+        DutyPages(desk).section(),
         LookupPages(desk).section(),
         ReportPages(desk).section(),
         AlarmPages(desk).section(),

@@ -104,7 +104,7 @@ function refresh(topic) {
 }
 
 function followLive() {
-  for (const element of $$('main [data-live]')) for (const topic of element.dataset.live.split(' ')) live.watch(topic);
+  for (const element of $$('[data-live]')) for (const topic of element.dataset.live.split(' ')) live.watch(topic);
   live.addEventListener('event', (event) => {
     if (event.detail.alert) refresh(event.detail.topic);
   });
