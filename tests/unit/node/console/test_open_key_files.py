@@ -33,12 +33,3 @@ def test_a_key_file_without_a_passphrase_signs_nothing_at_a_desk(tmp_path: Path)
         assert answer.status_code == 403
         assert console.do(lambda c: act_store.get(c, "A1")).state == act_store.WAITING
         assert "act-not-signed" in console.audit()
-
-
-def test_in_a_trial_it_signs(tmp_path: Path) -> None:
-    with desk_console(tmp_path, demo=True) as console:
-        frozen(console)
-        opened(console)
-        answer = console.visitor("o1").send("/acts/A1/sign", "/acts/A1", passphrase="")
-        assert answer.status_code == 303
-        assert console.do(lambda c: act_store.get(c, "A1")).state == act_store.DONE
