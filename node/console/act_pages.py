@@ -18,10 +18,11 @@ from starlette.routing import Route
 from node import act_store, acts, officers
 from node.act_store import Prepared
 from node.acts import Outcome, Signed, preparing
-from node.console import act_view, keeping_pages, officer_keys
+from node.console import act_view, keeping_pages
 from node.console.context import DeskContext
-from node.console.desk_pages import READERS, TOPIC, asked_of
+from node.console.desk_pages import READERS, asked_of, tell
 from node.console.looking import Looking
+from node.console.officer_keys import KeyFileError, KeyFiles
 from port2port import keys
 from port2port.console import passkeys, stepup
 from port2port.console.pages import page
@@ -39,6 +40,7 @@ class ActRoom:
     def __init__(self, desk: DeskContext, looking: Looking) -> None:
         self._desk = desk
         self._looking = looking
+        self._files = KeyFiles(desk.settings.keys.officers, trial=desk.console.demo)
 
     def routes(self) -> list[Route]:
         """What it answers."""
@@ -121,7 +123,7 @@ class ActRoom:
             raise
         except Port2PortError as error:
             return await self._page(request, error=error)
-        desk.live.publish(TOPIC, "changed", {})
+        tell(desk)
         act = outcome.act
         if act.state != acts.DONE:
             return RedirectResponse(f"/acts/{act.id}", 303)
@@ -167,7 +169,7 @@ class ActRoom:
             raise
         except Port2PortError as error:
             return await self._page(request, error=error)
-        self._desk.live.publish(TOPIC, "changed", {})
+        tell(self._desk)
         return RedirectResponse(onward(act), 303)
 
     async def _page(self, request: Request, *, error: Port2PortError | None = None) -> Response:
@@ -189,8 +191,8 @@ class ActRoom:
         desk = self._desk
         mine = officers.in_force(desk.known_roster(), desk.member, current(request).pseudonym, now=desk.now)
         try:
-            return await officer_keys.unlock(desk.settings.keys.officers, mine, passphrase, trial=desk.console.demo)
-        except officer_keys.KeyFileError:
+            return await self._files.unlock(mine, passphrase)
+        except KeyFileError:
             await desk.store.write(lambda c: desk.signin.note(c, request, "act-not-signed", request.path_params["act"]))
             raise
 

@@ -25,7 +25,7 @@ from node.drafts import Draft
 from node.redaction import Choices
 from node.review import Choice
 from port2port.console.pages import Tab, fragment, page
-from port2port.console.people import current, needs
+from port2port.console.people import Person, current, needs
 from port2port.console.roles import Role
 from port2port.console.words import N_
 from port2port.errors import ConflictError, MalformedError, NotFoundError, Port2PortError
@@ -114,7 +114,7 @@ class DeskRoom:
             desk.signin.note(connection, request, "alarms-unseen" if undo else "alarms-seen", alarms=[*numbers])
 
         await desk.store.write(action)
-        desk.live.publish(TOPIC, "changed", {})
+        tell(desk)
         done = "" if undo or not numbers else "&".join(f"row={number}" for number in numbers)
         return RedirectResponse(f"/?{done}" if done else "/", 303)
 
@@ -127,7 +127,7 @@ class DeskRoom:
         desk, ident = self._desk, request.path_params["draft"]
         self._looking.open(ident, current(request).pseudonym, desk.now, take_over=True)
         await desk.store.write(lambda c: desk.signin.note(c, request, "take-over", ident))
-        desk.live.publish(TOPIC, "changed", {})
+        tell(desk)
         return RedirectResponse(f"/drafts/{ident}", 303)
 
     async def readers(self, request: Request) -> Response:
@@ -190,7 +190,7 @@ class DeskRoom:
             raise
         except Port2PortError as error:
             return await self._draft_page(request, error=error, choice=choice, out=out)
-        desk.live.publish(TOPIC, "changed", {})
+        tell(desk)
         return RedirectResponse(f"/acts/{act.id}", 303)
 
     async def _draft_page(
@@ -274,6 +274,16 @@ class DeskRoom:
         opened = self._open(request.path_params["draft"], choice, out, connection)
         if opened.readers is not None and opened.readers.nobody:
             raise MalformedError("nobody would read it: choose a group or a recipient")
+
+
+def may_see(person: Person) -> bool:
+    """Whether the desk's affairs are this person's: not an auditor's, not an admin's."""
+    return person.has(*READERS)
+
+
+def tell(desk: DeskContext) -> None:
+    """Let whoever has the desk open read it again."""
+    desk.live.publish(TOPIC, "changed", {}, to=may_see)
 
 
 def asked_of(desk: DeskContext, request: Request, *, emergency: str = "") -> Asked:

@@ -15,10 +15,9 @@ from sqlalchemy.engine import Connection
 from node import progress
 from node.console import desk_queue
 from node.console.context import DeskContext
-from node.console.desk_pages import READERS, TOPIC
+from node.console.desk_pages import TOPIC, may_see
 from node.console.sent_pages import SENT_TOPIC
 from node.tracks import Track
-from port2port.console.people import Person
 from port2port.console.positions import Frame, Vessel, VesselState, encode_delta, encode_frame
 from port2port.errors import UnavailableError
 
@@ -30,11 +29,6 @@ FRAME_EVERY: Final = 30  # deltas
 LOST_AFTER: Final = timedelta(minutes=10)
 _SENT: Final = 10
 _MOVING_KN: Final = 0.5
-
-
-def may_see(person: Person) -> bool:
-    """Whether the stream carries the desk's affairs to this person."""
-    return person.has(*READERS)
 
 
 class Feeds:

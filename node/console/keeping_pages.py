@@ -15,7 +15,7 @@ from node.act_store import Prepared
 from node.acts import preparing
 from node.alarms import Level
 from node.console.context import DeskContext
-from node.console.desk_pages import READERS, TOPIC, asked_of
+from node.console.desk_pages import READERS, asked_of, tell
 from node.store import AuditLine
 from node.suppressions import NoSuppressionError
 from port2port.clock import from_ms
@@ -98,7 +98,7 @@ class KeepingRoom:
             raise
         except Port2PortError as error:
             return await self._list(request, error=error)
-        desk.live.publish(TOPIC, "changed", {})
+        tell(desk)
         return RedirectResponse(f"/acts/{act.id}", 303)
 
     async def _list(self, request: Request, *, error: Port2PortError | None = None) -> Response:

@@ -10,7 +10,6 @@ from port2port import keys
 from port2port.errors import ConfigurationError, PolicyError
 from port2port.keys import Ed25519Key, PublicKey
 
-_ONE_AT_A_TIME = asyncio.Lock()  # opening a file costs time and memory on purpose
 PASSPHRASE_CHARS = 1_000
 
 
@@ -20,17 +19,24 @@ class KeyFileError(PolicyError):
     code = "KEY_FILE"
 
 
-async def unlock(
-    paths: Sequence[Path], mine: Sequence[PublicKey], passphrase: str, *, trial: bool = False
-) -> Ed25519Key:
-    """The key of one of ``mine`` in one of the files. Raises KeyFileError, which says nothing more.
+class KeyFiles:
+    """The officers' files of one desk, opened one at a time: that costs time and memory on purpose.
 
     Only in a ``trial`` may a file be open: elsewhere whoever found a session could sign with it.
     """
-    if len(passphrase) > PASSPHRASE_CHARS or not (passphrase or trial):
-        raise KeyFileError("none of your key files opens with this passphrase")
-    async with _ONE_AT_A_TIME:
-        return await asyncio.to_thread(_unlock, paths, frozenset(key.key_id for key in mine), passphrase.encode())
+
+    def __init__(self, paths: Sequence[Path], *, trial: bool = False) -> None:
+        self._paths = paths
+        self._trial = trial
+        self._one_at_a_time = asyncio.Lock()
+
+    async def unlock(self, mine: Sequence[PublicKey], passphrase: str) -> Ed25519Key:
+        """The key of one of ``mine`` in one of the files. Raises KeyFileError, which says nothing more."""
+        if len(passphrase) > PASSPHRASE_CHARS or not (passphrase or self._trial):
+            raise KeyFileError("none of your key files opens with this passphrase")
+        ids = frozenset(key.key_id for key in mine)
+        async with self._one_at_a_time:
+            return await asyncio.to_thread(_unlock, self._paths, ids, passphrase.encode())
 
 
 def _unlock(paths: Sequence[Path], mine: frozenset[str], secret: bytes) -> Ed25519Key:

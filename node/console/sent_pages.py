@@ -14,7 +14,7 @@ from node import act_store, explain, progress
 from node.acts import preparing
 from node.console import act_view
 from node.console.context import DeskContext
-from node.console.desk_pages import READERS, TOPIC, asked_of
+from node.console.desk_pages import READERS, asked_of, tell
 from node.progress import Progress
 from port2port.console.pages import Tab, fragment, page
 from port2port.console.people import current, needs
@@ -103,7 +103,7 @@ class SentRoom:
             return await self._page(request, ident, error=error)
         except Port2PortError as error:
             return await self._page(request, ident, error=error)
-        desk.live.publish(TOPIC, "changed", {})
+        tell(desk)
         return RedirectResponse(f"/acts/{act.id}", 303)
 
     async def _page(self, request: Request, ident: str, *, error: Port2PortError | None = None) -> Response:

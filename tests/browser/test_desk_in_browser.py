@@ -10,13 +10,14 @@ import pytest
 from playwright.sync_api import expect
 
 from node import act_store, drafts
+from node.console.feeds import Feeds
 from node.observations import AisPosition, SourceClass
 from port2port.console import accounts, passkeys
 from port2port.geo import Position
 from tests.fakes.browser import Watched, opened
-from tests.fakes.console import running
+from tests.fakes.console import published, running
 from tests.fakes.desk_console import PASSPHRASE, DeskConsole, served_desk
-from tests.fakes.desks import a_finding
+from tests.fakes.desks import a_finding, evidence_line
 from tests.fakes.waiting import wait_until
 
 if TYPE_CHECKING:
@@ -158,8 +159,6 @@ def test_the_queue_fills_by_itself(chromium: Browser, desk: DeskConsole) -> None
         sign_in(watched, "o1")
         watched.go("/")
         expect(watched.page.get_by_text("Nothing waits for a decision")).to_be_visible()
-        from tests.fakes.console import published
-
         desk.draft(recent())
         published(desk.parts, "desk", {})
         expect(watched.page.locator('li[data-row="draft-D1"]')).to_be_visible()
@@ -169,8 +168,6 @@ def test_traffic_moves_on_the_live_map_and_stands_in_the_table(
     chromium: Browser, desk: DeskConsole, tmp_path: Path
 ) -> None:
     desk.context.tracks.fold([_position(205000001, 51.28), _position(205000002, 51.30)])
-    from node.console.feeds import Feeds
-
     feeds = Feeds(desk.context)
     feeds.sail_once()
     with running(desk.parts) as origin, opened(chromium, origin) as watched:
@@ -184,7 +181,9 @@ def test_traffic_moves_on_the_live_map_and_stands_in_the_table(
 
 
 def test_every_page_is_accessible_and_fits_a_narrow_screen(chromium: Browser, desk: DeskConsole) -> None:
-    desk.draft(recent())
+    now = datetime.now(UTC).replace(microsecond=0)
+    heard = evidence_line(b"!AIVDM,1,1,,A,13u?etPv2;0n:dDPwUM1U1Cb069D,0*24", now)
+    desk.draft(recent(evidence=(heard,)))
     desk.draft(recent(mmsi="205000002"))
     desk.desk.publish(desk.draft(recent(mmsi="205000003")))
     desk.desk.send()
@@ -196,6 +195,8 @@ def test_every_page_is_accessible_and_fits_a_narrow_screen(chromium: Browser, de
         prepared = watched.page.url.rpartition("/")[2]
         for path in PAGES:
             watched.go(path.replace("A1", prepared))
+            if path == "/drafts/D1":
+                watched.page.wait_for_selector("#evidence-map[data-drawn='1']")
             assert watched.page.locator("h1").count() == 1, path
             assert watched.axe() == [], path
             assert watched.overflow() == [], path

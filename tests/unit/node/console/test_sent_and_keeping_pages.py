@@ -211,3 +211,42 @@ def test_nothing_of_the_desk_changed_while_a_draft_stays_as_it_is(console: DeskC
         )
     )
     assert console.do(feeds._look)["desk"] != before["desk"]
+
+
+OPEN_TO_ALL = ("/status",)
+OF_THE_AUDITOR = ("/audit", "/suppressions")
+OURS = ("/", "/acts", "/acts/A1", "/drafts/D1", "/map", "/queue", "/sent", "/sent-rows", "/sent/D1", *OPEN_TO_ALL, *OF_THE_AUDITOR)  # fmt: skip
+POSTS = ("/queue/seen", "/drafts/D1/publish", "/drafts/D1/reject", "/drafts/D1/take-over", "/drafts/D1/readers", "/acts/A1/sign", "/acts/A1/options", "/acts/A1/withdraw", "/acts/A1/check", "/recall", "/suppressions/end")  # fmt: skip
+
+
+@pytest.mark.parametrize("path", OURS)
+def test_nobody_reads_a_page_without_signing_in(console: DeskConsole, path: str) -> None:
+    console.draft()
+    answer = console.stranger().get(path)
+    assert answer.status_code == 303
+    assert answer.headers["location"].startswith("/sign-in")
+
+
+@pytest.mark.parametrize("path", OURS)
+def test_who_keeps_accounts_or_audits_sees_no_content(console: DeskConsole, path: str) -> None:
+    published(console)
+    assert (console.visitor("d1", Role.ADMIN).get(path).status_code == 404) == (path not in OPEN_TO_ALL)
+    allowed = OPEN_TO_ALL + OF_THE_AUDITOR
+    assert (console.visitor("r5", Role.AUDITOR).get(path).status_code == 404) == (path not in allowed)
+
+
+@pytest.mark.parametrize("path", POSTS)
+def test_who_only_reads_changes_nothing(console: DeskConsole, path: str) -> None:
+    console.draft()
+    before = console.audit()
+    assert console.visitor("v1", Role.VIEWER).send(path, "/me").status_code == 404
+    assert console.audit() == before
+
+
+@pytest.mark.parametrize("path", POSTS)
+def test_a_form_of_another_site_changes_nothing(console: DeskConsole, path: str) -> None:
+    console.draft()
+    visitor = console.visitor()
+    assert visitor.client.post(path, data={"row": "alarm-1"}).status_code == 403
+    foreign = {"Sec-Fetch-Site": "cross-site", "Origin": "https://evil.example"}
+    assert visitor.client.post(path, data={}, headers=foreign).status_code == 403
