@@ -57,6 +57,11 @@ class Code(Enum):
     SEQUENCE_BEHIND = "SEQUENCE_BEHIND"
     INVARIANT = "INVARIANT"
     UNCHECKED_OVERRIDE = "UNCHECKED_OVERRIDE"
+    NOTICE_FAILED = "NOTICE_FAILED"
+    NOTICES_HELD = "NOTICES_HELD"
+    NOBODY_ON_DUTY = "NOBODY_ON_DUTY"
+    ROTA_WRONG = "ROTA_WRONG"
+    NOT_SEEN = "NOT_SEEN"
 
 
 _WARNINGS: Final = frozenset(
@@ -68,6 +73,8 @@ _WARNINGS: Final = frozenset(
         Code.BAD_COSIGNATURE,
         Code.RENEWAL,
         Code.EQUIVOCATION,
+        Code.NOTICES_HELD,
+        Code.NOT_SEEN,
     }
 )
 LEVELS: Final[Mapping[Code, Level]] = {code: Level.WARNING if code in _WARNINGS else Level.CRITICAL for code in Code}

@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
+from node.duty_settings import DutySettings
 from port2port.console.settings import ConsoleSettings
 from port2port.ids import is_federation_name, is_member_id
 from port2port.settings import FilePath, Settings
@@ -134,6 +135,9 @@ class NodeSettings(Settings):
     alarms: AlarmSettings = Field(default_factory=_TABLE, description="When health turns red.")
     console: ConsoleSettings | None = Field(
         default=None, description="The officer's desk in a browser; leave the table out and there is none."
+    )
+    duty: DutySettings | None = Field(
+        default=None, description="Whom to call when nobody answers; leave the table out and nobody is called."
     )
     metrics_listen: Address | None = Field(
         default=None, description="Where Prometheus may ask; leave it out and nothing listens."

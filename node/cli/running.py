@@ -11,13 +11,14 @@ from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
 
-from node import acts, app, desk_keys, identity, indicators, sightings, suppressions
+from node import acts, app, desk_keys, identity, indicators, sightings, suppressions, unseen
 from node.app import Node, Plugin, Service
 from node.cli.desk import defaults_of, passphrase, rules_of
 from node.console import building
 from node.console.context import DeskContext
 from node.data import starter_places
 from node.identity import GrpcEnrolment, Officer
+from node.notice_watch import NoticeWatch
 from node.observations import SourceClass
 from node.pipeline import Options, Pipeline
 from node.places import Places, load_places
@@ -104,7 +105,13 @@ def plugin_of(settings: NodeSettings) -> Plugin:
 
     def services(node: Node) -> Sequence[Service]:
         pipeline = pipeline_of(node, rules, places)
-        watching: tuple[Service, ...] = (pipeline.run, partial(acts.watch, node.store, node.clock))
+        watching: tuple[Service, ...] = (
+            pipeline.run,
+            partial(acts.watch, node.store, node.clock),
+            partial(unseen.watch, node.store, node.clock, lambda: node.inbox.state.roster),
+        )
+        if settings.duty is not None:
+            watching += (NoticeWatch.open(settings.duty, node.store, node.clock, settings.member).run,)
         if settings.console is None:
             return watching
         return (*watching, partial(building.serve, desk_of(node, rules, places, pipeline, settings.console)))
