@@ -95,3 +95,32 @@ def test_an_officer_works_through_the_queue_by_keyboard(chromium: Browser, conso
         expect(watched.page.get_by_role("status").filter(has_text="acknowledged")).to_be_visible()
         watched.page.get_by_role("button", name="Undo").click()
         expect(watched.page.locator("#feed input[type=checkbox]")).to_have_count(1)
+
+
+@pytest.mark.parametrize("path", ["/incidents", "/levels", "/briefing", "/briefing?first={day}&last={day}"])
+def test_the_other_rooms_have_no_fault_that_axe_finds_at_any_width(
+    chromium: Browser, console: PictureConsole, path: str, tmp_path: Path
+) -> None:
+    with running(console.parts) as origin, opened(chromium, origin) as watched:
+        signed_in(watched)
+        watched.go(path.format(day=console.context.now.date()))
+        watched.screenshot(f"picture-{path[1:5]}-{len(path)}", tmp_path)
+        assert watched.axe() == []
+        assert watched.overflow() == []
+        assert watched.small_targets() == []
+
+
+def test_an_incident_is_opened_from_the_picture_and_taken_on(
+    chromium: Browser, console: PictureConsole, tmp_path: Path
+) -> None:
+    with running(console.parts) as origin, opened(chromium, origin) as watched:
+        signed_in(watched)
+        watched.page.get_by_role("link", name="cloned identity").first.click()
+        watched.page.wait_for_selector("#map[data-drawn]")
+        watched.page.get_by_role("button", name="Open an incident").click()
+        watched.page.get_by_role("button", name="Take it on").click()
+        expect(watched.page.get_by_text("Taken on")).to_be_visible()
+        watched.screenshot("incident", tmp_path)
+        assert watched.axe() == []
+        assert watched.overflow() == []
+        assert watched.small_targets() == []
