@@ -135,6 +135,18 @@ def acknowledge(connection: Connection, item_id: str, officer: str, now: datetim
     return replace(item, seen_by=officer, seen_at=now)
 
 
+def take_back(connection: Connection, item_id: str, officer: str, now: datetime) -> Item:
+    """Undo an acknowledgement: it sounds again. What another port was told of stays. Raises NoItemError."""
+    item = items(connection, now).get(item_id)
+    if item.entry is not None or not item.seen_by:
+        return item
+    _put(connection, item_id, {"seen_by": "", "seen_ms": None})
+    if item.kind in {ALARM, RETURNED}:
+        alarms.acknowledge(connection, int(item.subject), "")
+    _audit(connection, officer, "acknowledge-undone", item, now)
+    return replace(item, seen_by="", seen_at=None)
+
+
 # --- what waits -----------------------------------------------------------------------------------------------------
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 from typing import Any, Final
+from urllib.parse import urlencode
 
 from sqlalchemy.engine import Connection
 from starlette.datastructures import FormData
@@ -14,7 +15,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
-from node import act_store, alarms, drafts
+from node import act_store, desk_items, drafts
 from node.acts import preparing
 from node.acts.asked import Asked
 from node.console import desk_queue, draft_view
@@ -33,6 +34,7 @@ from port2port.errors import ConflictError, MalformedError, NotFoundError, Port2
 READERS: Final = (Role.VIEWER, Role.OFFICER, Role.APPROVER)
 TAB: Final = Tab(path="/", label=N_("Desk"), icon="clipboard", key="d", roles=frozenset(READERS))
 TOPIC: Final = "desk"
+MOST_ROWS: Final = 100
 REJECTIONS: Final = (
     ("1", N_("False positive")),
     ("2", N_("Known work or permit")),
@@ -101,22 +103,26 @@ class DeskRoom:
         return fragment(request, "node/_queue.html", **await self._queue_facts(request))
 
     async def seen(self, request: Request) -> Response:
-        """Acknowledge alarms, or take that back."""
+        """Acknowledge what waits, or take that back where nobody outside was told."""
         desk, person = self._desk, current(request)
         async with request.form() as form:
-            chosen = [str(value).removeprefix("alarm-") for value in form.getlist("row")]
+            chosen = [str(value) for value in form.getlist("row")][:MOST_ROWS]
             undo = form.get("undo") == "yes"
-        numbers = [int(one) for one in chosen if one.isascii() and one.isdigit() and len(one) < 10]
 
-        def action(connection: Connection) -> None:
-            for number in numbers:
-                alarms.acknowledge(connection, number, "" if undo else person.pseudonym)
-            desk.signin.note(connection, request, "alarms-unseen" if undo else "alarms-seen", alarms=[*numbers])
+        def action(connection: Connection) -> list[str]:
+            there = {item.id: item for item in desk_queue.every(connection, desk.now)}
+            done = [one for one in chosen if one in there]
+            for one in done:
+                if undo:
+                    desk_items.take_back(connection, one, person.pseudonym, desk.now)
+                else:
+                    desk_items.acknowledge(connection, one, person.pseudonym, desk.now)
+            desk.signin.note(connection, request, "items-unseen" if undo else "items-seen", items=[*done])
+            return [one for one in done if there[one].entry is None]
 
-        await desk.store.write(action)
+        back = await desk.store.write(action)
         tell(desk)
-        done = "" if undo or not numbers else "&".join(f"row={number}" for number in numbers)
-        return RedirectResponse(f"/?{done}" if done else "/", 303)
+        return RedirectResponse("/" if undo or not back else f"/?{urlencode([('row', one) for one in back])}", 303)
 
     async def draft(self, request: Request) -> Response:
         """One draft."""
@@ -246,7 +252,7 @@ class DeskRoom:
             shown=draft_view.shown(draft),
             readers=readers,
             waiting=waiting,
-            next=desk_queue.following(desk_queue.load(connection), draft.id),
+            next=desk_queue.following(desk_queue.load(connection, desk.now), draft.id),
             why_unreadable=why,
         )
 
@@ -256,8 +262,8 @@ class DeskRoom:
         return sorted(found, key=lambda item: item[1])
 
     async def _queue_facts(self, request: Request) -> dict[str, Any]:
-        queue = await self._desk.store.read(desk_queue.load)
-        undo = [one for one in request.query_params.getlist("row") if one.isascii() and one.isdigit()][:100]
+        queue = await self._desk.store.read(lambda c: desk_queue.load(c, self._desk.now))
+        undo = request.query_params.getlist("row")[:MOST_ROWS]
         return {
             "queue": queue,
             "looking": self._looking.all(self._desk.now),

@@ -1,23 +1,19 @@
 """What waits at the desk, in two classes: what needs a decision, and what an officer should only know.
 
-Drafts, acts that wait for a signature, overrides that wait for their second check, and alarms; the worst first, then
-the oldest. Small on purpose: the pages ask only for ``Item``.
+What waits is ``node.desk_items``; here it gets its address and what a row shows beside it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
 from sqlalchemy.engine import Connection
 
-from node import act_store, alarms, drafts, review
-from node.act_store import Prepared
-from node.alarms import Level, RaisedAlarm
+from node import act_store, desk_items, drafts
 from node.drafts import Draft
-from port2port.clock import from_ms
 
 SEVERITIES: Final = ("low", "medium", "high", "critical")
 _LOW: Final = frozenset({"", "info", "low"})
@@ -25,7 +21,7 @@ _LOW: Final = frozenset({"", "info", "low"})
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Item:
-    """One row of the queue. ``kind`` is draft, act, check or alarm; ``id`` is unique among all of them."""
+    """One row of the queue; ``kind`` as in ``node.desk_items``, ``id`` unique among all of them."""
 
     id: str
     kind: str
@@ -36,6 +32,7 @@ class Item:
     href: str
     tlp: str = ""
     who: str = ""
+    looking: str = ""
     seen_by: str = ""
     decide: bool = True
 
@@ -53,28 +50,31 @@ class Queue:
         return min((item.at for item in self.decide), default=None)
 
 
-def load(connection: Connection) -> Queue:
+def load(connection: Connection, now: datetime) -> Queue:
     """The queue as it stands."""
-    waiting = {act.subject: act for act in act_store.listed(connection)}
-    found = [_of_draft(one) for one in drafts.listed(connection) if one.id not in waiting]
-    found += [_of_act(act) for act in waiting.values()]
-    found += [_of_check(act) for act in act_store.unchecked(connection)]
-    found += [_of_alarm(one) for one in alarms.standing(connection)]
-    ordered = sorted(found, key=lambda item: (-SEVERITIES.index(item.severity), item.at, item.id))
+    found = desk_items.items(connection, now)
+    said = {draft.id: draft.proposal.tlp.value for draft in drafts.listed(connection)}
+    authors = {act.id: act.author for act in (*act_store.listed(connection), *act_store.unchecked(connection))}
     return Queue(
-        decide=tuple(item for item in ordered if item.decide),
-        know=tuple(item for item in ordered if not item.decide),
+        decide=tuple(_of(one, said, authors) for one in found.needs_decision),
+        know=tuple(_of(one, said, authors) for one in found.for_information),
     )
+
+
+def every(connection: Connection, now: datetime) -> Sequence[desk_items.Item]:
+    """Both classes as one."""
+    found = desk_items.items(connection, now)
+    return (*found.needs_decision, *found.for_information)
 
 
 def following(queue: Queue, subject: str) -> Item | None:
     """What to do after ``subject`` is done with."""
-    return next((item for item in queue.decide if item.subject != subject and item.kind != "alarm"), None)
+    return next((item for item in queue.decide if item.subject != subject and item.href != "/status"), None)
 
 
-def fingerprint(queue: Queue) -> Sequence[tuple[str, str, str]]:
+def fingerprint(queue: Queue) -> Sequence[tuple[str, str, str, str]]:
     """Changes whenever somebody should look again."""
-    return [(item.id, item.title, item.seen_by) for item in (*queue.decide, *queue.know)]
+    return [(item.id, item.title, item.seen_by, item.looking) for item in (*queue.decide, *queue.know)]
 
 
 def subjects(connection: Connection) -> frozenset[str]:
@@ -92,56 +92,26 @@ def severity_of(draft: Draft) -> str:
     return "low" if found in _LOW else found if found in SEVERITIES else "medium"
 
 
-def _of_draft(draft: Draft) -> Item:
+def _of(item: desk_items.Item, markings: Mapping[str, str], authors: Mapping[str, str]) -> Item:
+    ident = item.id.partition("-")[2]
     return Item(
-        id=f"draft-{draft.id}",
-        kind="draft",
-        subject=draft.id,
-        title=review.headline(draft),
-        severity=severity_of(draft),
-        at=draft.made_at,
-        href=f"/drafts/{draft.id}",
-        tlp=draft.proposal.tlp.value,
+        id=item.id,
+        kind=item.kind,
+        subject=item.subject,
+        title=item.title,
+        severity=item.severity,
+        at=item.since,
+        href=_href(item, ident),
+        tlp=markings.get(item.subject, ""),
+        who=authors.get(ident, ""),
+        looking=item.looking,
+        seen_by=item.seen_by,
+        decide=item.decide,
     )
 
 
-def _of_act(act: Prepared) -> Item:
-    return Item(
-        id=f"act-{act.id}",
-        kind="act",
-        subject=act.subject,
-        title=f"{act.kind} {act.subject}",
-        severity="high",
-        at=act.made_at,
-        href=f"/acts/{act.id}",
-        who=act.author,
-    )
-
-
-def _of_check(act: Prepared) -> Item:
-    return Item(
-        id=f"check-{act.id}",
-        kind="check",
-        subject=act.id,
-        title=f"{act.kind} {act.subject}",
-        severity="critical",
-        at=act.closed_at or act.made_at,
-        href=f"/acts/{act.id}",
-        who=act.author,
-    )
-
-
-def _of_alarm(alarm: RaisedAlarm) -> Item:
-    critical = alarm.level is Level.CRITICAL
-    return Item(
-        id=f"alarm-{alarm.id}",
-        kind="alarm",
-        subject=str(alarm.id),
-        title=alarm.text,
-        severity="critical" if critical else "medium",
-        at=from_ms(alarm.raised_ms),
-        href="/status",
-        who=alarm.code.value,
-        seen_by=alarm.seen_by,
-        decide=critical and not alarm.seen_by,
-    )
+def _href(item: desk_items.Item, ident: str) -> str:
+    if item.kind in {desk_items.SECOND, desk_items.CHECK}:
+        return f"/acts/{ident}"
+    places = {desk_items.DRAFT: f"/drafts/{ident}", desk_items.HIT: f"/watch/hits/{ident}"}
+    return places.get(item.kind, "/status")

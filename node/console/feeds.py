@@ -74,7 +74,7 @@ class Feeds:
 
     def _look(self, connection: Connection) -> dict[str, bytes]:
         desk = self._desk
-        queue = desk_queue.load(connection)
+        queue = desk_queue.load(connection, desk.now)
         self._wanted = desk_queue.subjects(connection)
         try:
             said = progress.recent(connection, desk.member, desk.known_roster(), limit=_SENT)

@@ -17,6 +17,7 @@ from port2port.clock import to_ms
 from port2port.console.roles import Role
 from port2port.geo import Position
 from tests.fakes.desk_console import PASSPHRASE, DeskConsole, desk_console
+from tests.fakes.desks import a_finding
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -82,15 +83,25 @@ def test_status_says_what_stands_and_since_when(console: DeskConsole) -> None:
 def test_an_alarm_is_acknowledged_from_the_queue_and_that_can_be_undone(console: DeskConsole) -> None:
     alarm = Alarm(code=Code.CUT_OFF, text="no answer from the hub")
     console.do(lambda c: alarms.raise_alarm(c, alarm, to_ms(console.context.now)))
+    row = f"alarm-1-{to_ms(console.context.now)}"
     visitor = console.visitor()
-    answer = visitor.send("/queue/seen", "/", row="alarm-1")
-    assert answer.headers["location"] == "/?row=1"
-    shown = visitor.get("/?row=1").text
+    answer = visitor.send("/queue/seen", "/", row=row)
+    assert answer.headers["location"] == f"/?row={row}"
+    shown = visitor.get(f"/?row={row}").text
     assert "seen by o1" in shown
     assert "Undo" in shown
-    visitor.send("/queue/seen", "/", row="alarm-1", undo="yes")
+    visitor.send("/queue/seen", "/", row=row, undo="yes")
     assert "seen by o1" not in visitor.get("/").text
-    assert {"alarms-seen", "alarms-unseen"} <= set(console.audit())
+    assert {"items-seen", "items-unseen", "acknowledge", "acknowledge-undone"} <= set(console.audit())
+
+
+def test_several_rows_are_acknowledged_at_once_and_unknown_ones_are_passed_over(console: DeskConsole) -> None:
+    console.draft()
+    console.draft(a_finding(mmsi="205000001"))
+    visitor = console.visitor()
+    answer = visitor.send("/queue/seen", "/", row=["draft-D1", "draft-D2", "draft-D9"])
+    assert answer.headers["location"] == "/?row=draft-D1&row=draft-D2"
+    assert visitor.get("/").text.count("seen by o1") == 2
 
 
 def test_the_audit_is_the_auditors_and_checks_each_signature(console: DeskConsole) -> None:
