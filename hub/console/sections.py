@@ -6,10 +6,12 @@ from collections.abc import Sequence
 from typing import Final
 
 from hub.console import picture_pages
+from hub.console.audit_pages import AuditPages
 from hub.console.briefing_pages import ReadingPages
 from hub.console.context import PictureContext
 from hub.console.incident_pages import IncidentPages
 from hub.console.log_pages import LogPages
+from hub.console.member_pages import MemberPages
 from hub.console.picture_pages import PicturePages
 from port2port.console.app import Section
 from port2port.console.opening import Service
@@ -24,7 +26,9 @@ def sections(picture: PictureContext) -> Sequence[Section]:
         PicturePages(picture).section(),
         IncidentPages(picture).section(),
         ReadingPages(picture).section(),
+        MemberPages(picture).section(),
         LogPages(picture).section(),
+        AuditPages(picture).section(),
     )
 
 
