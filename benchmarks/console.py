@@ -1,10 +1,12 @@
 """The consoles in headless Chromium: how smooth the map is with live traffic, and how heavy a page.
 
-    python benchmarks/console.py [--json FILE] [--rounds N] [--seconds S]
+    python benchmarks/console.py [--json FILE] [--rounds N] [--seconds S] [--quick] [--only PART]
 
 Frame times with 2,000 moving vessels stand beside those of the same page without them, measured in turns in the same
 run; what counts is the ratio of the 95th percentiles (aim: under 2). Weight is what the network carried for one page
 of the frame, and all of the consoles' own files but map and basemap, packed as they are served (aim: under 200 KB).
+The hub's part opens 1, 20 and 100 signed-in consoles over loopback while entries arrive at a steady rate, and says how
+many cores the hub process used (aim: 100 under one).
 Each entry of ``MEASURES`` adds one part to the figures.
 """
 
@@ -15,7 +17,8 @@ import gzip
 import json
 import shutil
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,7 +30,8 @@ if TYPE_CHECKING:
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 VESSELS, HERTZ = 2_000, 2
-FRAME_RATIO_AIM, WEIGHT_AIM_KB = 2, 200
+CONSOLES, QUICK_CONSOLES = (1, 20, 100), (1, 5)
+FRAME_RATIO_AIM, WEIGHT_AIM_KB, CORES_AIM = 2, 200, 1
 MAP_FILES = ("basemap/", "vendor/leaflet", "vendor/protomaps", "map.mjs", "vessels.mjs", "marks.mjs", "labels.mjs")
 NOT_LOADED = (".toml", ".txt", ".md")
 
@@ -38,6 +42,7 @@ class Effort:
 
     rounds: int
     seconds: float
+    consoles: tuple[int, ...] = CONSOLES
 
 
 def percentile(times_ms: list[float], rank: int) -> float:
@@ -106,14 +111,24 @@ def measure_weight(browser: Browser, _effort: Effort) -> dict[str, float]:
     }
 
 
+def measure_hub(_browser: Browser, effort: Effort) -> dict[str, float]:
+    """Cores of the hub process with open consoles; in a thread, since the browser's driver keeps a loop in this one."""
+    from benchmarks.parts.consoles import hub_figures  # noqa: PLC0415
+
+    with ThreadPoolExecutor(max_workers=1) as pool:
+        found = pool.submit(hub_figures, effort.consoles, effort.rounds * effort.seconds).result()
+    return {**found, "aim_cores_under": CORES_AIM}
+
+
 MEASURES: dict[str, Callable[[Browser, Effort], dict[str, float]]] = {
     "frames": measure_frames,
     "weight": measure_weight,
+    "hub": measure_hub,
 }
 
 
-def measured(effort: Effort) -> dict[str, Any]:
-    """All figures, by measure, with the browser that they are of."""
+def measured(effort: Effort, parts: Sequence[str]) -> dict[str, Any]:
+    """The figures of these parts, by measure, with the browser that they are of."""
     from playwright.sync_api import sync_playwright  # noqa: PLC0415
 
     with ExitStack() as stack:
@@ -123,8 +138,8 @@ def measured(effort: Effort) -> dict[str, Any]:
         )
         stack.callback(browser.close)
         figures: dict[str, Any] = {"browser": f"Chromium {browser.version}"}
-        for name, measure in MEASURES.items():
-            figures[name] = measure(browser, effort)
+        for name in parts:
+            figures[name] = MEASURES[name](browser, effort)
     return figures
 
 
@@ -134,9 +149,14 @@ def main() -> None:
     parser.add_argument("--json", type=Path, help="write the figures to this file")
     parser.add_argument("--rounds", type=int, default=3, help="turns without and with traffic")
     parser.add_argument("--seconds", type=float, default=6.0, help="length of each turn")
+    parser.add_argument("--quick", action="store_true", help="seconds of each: to see that it works")
+    parser.add_argument("--only", choices=sorted(MEASURES), help="this part alone")
     arguments = parser.parse_args()
     sys.path.insert(0, str(REPOSITORY))
-    figures = measured(Effort(rounds=arguments.rounds, seconds=arguments.seconds))
+    effort = Effort(rounds=arguments.rounds, seconds=arguments.seconds)
+    if arguments.quick:
+        effort = Effort(rounds=1, seconds=4.0, consoles=QUICK_CONSOLES)
+    figures = measured(effort, [arguments.only] if arguments.only else list(MEASURES))
     print(json.dumps(figures, indent=2))
     if arguments.json is not None:
         arguments.json.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -38,9 +39,12 @@ class Founded:
     genesis: str
 
 
-def found(stage: Stage, members: int, cores: set[int]) -> Founded:
-    """Coordinator, hub (served, pinned to ``cores``) and ``members`` ports."""
+def found(
+    stage: Stage, members: int, cores: set[int], *, prepare: Callable[[Stage], None] = lambda _stage: None
+) -> Founded:
+    """Coordinator, hub (served after ``prepare`` had its settings, pinned to ``cores``) and ``members`` ports."""
     stage.found()
+    prepare(stage)
     hub = stage.serve()
     pin(hub.process.pid, cores)
     ports = [_join(stage, f"bench-{number}") for number in range(1, members + 1)]

@@ -66,6 +66,10 @@ class Meter:
         self._begun = time.monotonic()
         return self
 
+    def so_far_s(self) -> float:
+        """Wall time since it began, while it runs."""
+        return time.monotonic() - self._begun
+
     def __exit__(self, *_exc: object) -> None:
         self.wall_s = time.monotonic() - self._begun
         used = [
