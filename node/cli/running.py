@@ -18,7 +18,7 @@ from node.console import building
 from node.console.context import DeskContext
 from node.data import starter_places
 from node.identity import GrpcEnrolment, Officer
-from node.notice_watch import NoticeWatch
+from node.notice_watch import NoticeWatch, RotaKeeper
 from node.observations import SourceClass
 from node.pipeline import Options, Pipeline
 from node.places import Places, load_places
@@ -136,6 +136,7 @@ def desk_of(node: Node, rules: RuleFile, places: Places, pipeline: Pipeline, con
         roster=lambda: node.inbox.state.roster,
         status=lambda: app.status_of(settings, node.store, clock=node.clock),
         rule=rules.two_person.rule(),
+        rota=lambda: None if settings.duty is None else RotaKeeper.open(settings.duty).rota,
     )
 
 
