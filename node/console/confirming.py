@@ -16,6 +16,7 @@ from port2port.console.people import current, needs
 from port2port.console.roles import Role
 from port2port.console.security import FORM_FIELD
 from port2port.console.signin.context import fields, text
+from port2port.errors import MalformedError
 
 PATH: Final = "/confirm"
 _PURPOSE: Final = "desk"
@@ -43,13 +44,18 @@ def route(desk: DeskContext) -> Route:
 def require(desk: DeskContext, connection: Connection, request: Request, form: dict[str, str]) -> str:
     """The key that confirmed this form; "" for who has none and signed in just now.
 
-    Raises SignInAgainError, PasskeyError or ChallengeError, and the caller's transaction ends.
+    The form's field ``at`` is the address it goes to. Raises SignInAgainError, PasskeyError, ChallengeError or
+    MalformedError, and the caller's transaction ends.
     """
     answer = text(form, "assertion", passkeys.ANSWER_BYTES)
     found = desk.signin.confirmed(
         connection, request, current(request), purpose=_PURPOSE, facts=_facts(form), answer=answer
     )
-    return "" if found is None else found.key.key_id
+    if found is None:
+        return ""
+    if text(form, "at") != request.url.path:  # the same fields of another page are another deed
+        raise MalformedError("this was confirmed for another page: open it again")
+    return found.key.key_id
 
 
 def _facts(form: dict[str, str]) -> dict[str, Json]:

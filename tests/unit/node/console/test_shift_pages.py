@@ -116,13 +116,13 @@ def test_what_silences_is_confirmed_by_whoever_has_a_passkey(console: DeskConsol
     device = console.passkey("o1")
     assert announce(console).status_code == 422
     visitor = console.visitor()
-    options = visitor.send("/confirm", "/works", **WORKS).text
+    options = visitor.send("/confirm", "/works", **WORKS, at="/works").text
     answer = device.sign(options)
-    other = visitor.send("/works", "/works", **{**WORKS, "what": "something else"}, assertion=answer)
+    other = visitor.send("/works", "/works", **{**WORKS, "what": "something else", "at": "/works"}, assertion=answer)
     assert other.status_code == 422
     assert standing(console) == []
-    options = visitor.send("/confirm", "/works", **WORKS).text
-    assert visitor.send("/works", "/works", **WORKS, assertion=device.sign(options)).status_code == 303
+    options = visitor.send("/confirm", "/works", **WORKS, at="/works").text
+    assert visitor.send("/works", "/works", **WORKS, at="/works", assertion=device.sign(options)).status_code == 303
     assert len(standing(console)) == 1
 
 
