@@ -68,6 +68,7 @@ EVENTS: Final[Mapping[str, str]] = {
     "significant": N_("called it significant under NIS 2"),
     "reported": N_("reported it"),
 }
+_INDEX_DIGITS: Final = 15
 _LONG: Final = incidents.NOTE_CHARS + 1
 Deed = Callable[[Connection, Reading, Who, str, dict[str, str]], None]
 
@@ -129,7 +130,7 @@ class IncidentPages:
         if deed is None:
             raise MalformedError("there is no such step")
         form = await fields(request)
-        (version,) = _numbers(text(form, "version")) or [0]
+        version = _one_number(text(form, "version"), 0)
 
         def change(connection: Connection, reading: Reading) -> None:
             incidents.require_version(incidents.incident(connection, reading, ident), version)
@@ -180,7 +181,7 @@ def _link(connection: Connection, reading: Reading, who: Who, ident: str, form: 
 
 
 def _unlink(connection: Connection, reading: Reading, who: Who, ident: str, form: dict[str, str]) -> None:
-    (index,) = _numbers(text(form, "row")) or [-1]
+    index = _one_number(text(form, "row"), -1)
     incidents.unlink(connection, reading, who, ident, index, reason=text(form, "reason", _LONG))
 
 
@@ -225,8 +226,15 @@ def _words(person: Person) -> dict[str, Any]:
     }
 
 
+def _one_number(words: str, otherwise: int) -> int:
+    named = _numbers(words) or [otherwise]
+    if len(named) > 1:
+        raise MalformedError("this is about one entry")
+    return named[0]
+
+
 def _numbers(words: str) -> list[int]:
-    try:
-        return [int(word) for word in words.replace(",", " ").split()]
-    except ValueError as error:
-        raise MalformedError("an entry is named by its number") from error
+    named = words.replace(",", " ").split()
+    if not all(word.isascii() and word.isdigit() and len(word) <= _INDEX_DIGITS for word in named):
+        raise MalformedError("an entry is named by its number")
+    return [int(word) for word in named]

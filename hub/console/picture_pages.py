@@ -40,6 +40,7 @@ READS: Final = (Role.VIEWER, Role.OFFICER, Role.APPROVER, Role.COORDINATOR)
 ACTS: Final = (Role.OFFICER, Role.APPROVER, Role.COORDINATOR)
 TAB: Final = Tab(path="/", label=N_("Picture"), icon="map", key="h", roles=frozenset(READS))
 _ROWS: Final = 200
+_INDEX_DIGITS: Final = 15
 _QUERY_CHARS: Final = 2_000
 _LINKS: Final = 50
 _PAIR: Final = 2
@@ -268,10 +269,10 @@ def _forget(account: str, name: str, connection: Connection, _reading: Reading) 
 
 def _numbers(words: str) -> list[int]:
     """Entries by number. Raises MalformedError for what is none."""
-    try:
-        return sorted({int(word) for word in words.split()})[:_ROWS]
-    except ValueError as error:
-        raise MalformedError("an entry is named by its number") from error
+    named = words.split()
+    if not all(word.isascii() and word.isdigit() and len(word) <= _INDEX_DIGITS for word in named):
+        raise MalformedError("an entry is named by its number")
+    return sorted({int(word) for word in named})[:_ROWS]
 
 
 def _pretty(one: object) -> str:
