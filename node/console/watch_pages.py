@@ -38,6 +38,7 @@ from port2port.roster import Roster
 
 READS: Final = (Role.VIEWER, Role.OFFICER, Role.APPROVER)
 ACTS: Final = (Role.OFFICER, Role.APPROVER)
+SIGNS: Final = (Role.APPROVER,)  # who prepares an act signs it first, or nobody ever can
 TOPIC: Final = "watch"
 MUTES_H: Final = (1, 8, 24, 72, 168)
 TAB: Final = Tab(path="/watch", label=N_("Watch"), icon="radar", key="w", roles=frozenset(READS))
@@ -64,12 +65,11 @@ class WatchPages:
 
     def section(self) -> Section:
         """The room."""
-        reads, acts = needs(*READS), needs(*ACTS)
+        reads, acts, decides = needs(*READS), needs(*ACTS), needs(*SIGNS)
         posts: dict[str, Callable[[Request], Awaitable[Response]]] = {
             "preview": self.preview,
             "confirm": self.confirm,
             "not-the-same": self.not_the_same,
-            "mute": self.mute,
         }
         return Section(
             name="node",
@@ -80,7 +80,8 @@ class WatchPages:
                 Route("/watch/now", reads(self.now)),
                 Route("/watch/hits/{hit}", reads(self.hit)),
                 Route("/watch/indicators/{issuer}/{stix_id}", reads(self.indicator)),
-                *(Route(f"/watch/hits/{{hit}}/{name}", acts(run), methods=["POST"]) for name, run in posts.items()),
+                *(Route(f"/watch/hits/{{hit}}/{name}", decides(run), methods=["POST"]) for name, run in posts.items()),
+                Route("/watch/hits/{hit}/mute", acts(self.mute), methods=["POST"]),
             ),
         )
 
@@ -242,6 +243,7 @@ class WatchPages:
             mutes=MUTES_H,
             places=[place.name for place in self._desk.places.places],
             may_act=current(request).has(*ACTS),
+            may_sign=current(request).has(*SIGNS),
         )
 
     def _confirmation(self, form: dict[str, str]) -> Confirmation:

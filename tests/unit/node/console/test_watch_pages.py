@@ -119,6 +119,14 @@ def test_a_viewer_reads_and_answers_nothing(console: DeskConsole, hit: Hit) -> N
         assert visitor.send(f"{address}/{name}", "/watch", reason="x").status_code == 404
 
 
+def test_who_may_not_sign_prepares_nothing_that_waits_for_him(console: DeskConsole, hit: Hit) -> None:
+    visitor, address = console.visitor("b9", Role.OFFICER), f"/watch/hits/{hit.id}"
+    assert "Confirm the sighting" not in visitor.get(address).text
+    for name in ("preview", "confirm", "not-the-same"):
+        assert visitor.send(f"{address}/{name}", address, reason="x").status_code == 404
+    assert console.do(act_store.listed) == []
+
+
 def test_an_admin_sees_nothing_of_the_watch(console: DeskConsole, hit: Hit) -> None:
     visitor = console.visitor("d1", Role.ADMIN, Role.AUDITOR)
     for address in ("/watch", "/watch/now", f"/watch/hits/{hit.id}"):
