@@ -94,10 +94,12 @@ def test_the_log_goes_on_from_what_this_browser_saw_last(console: PictureConsole
     page.page.wait_for_function("() => document.querySelector('#since').textContent.includes('another genesis')")
 
 
-def test_the_pages_of_the_log_can_be_used_by_everybody(console: PictureConsole, page: Watched) -> None:
+def test_the_pages_of_log_and_members_can_be_used_by_everybody(console: PictureConsole, page: Watched) -> None:
     (a,) = console.desk.admit([console.desk.fed.publish("beanr")])
-    for path in ("/log", f"/log/{a}", "/log/compare"):
+    key = console.desk.fed.ports["beanr"].machine.key_id
+    revoke = f"/members/beanr/revoke?key={key}"
+    for path in ("/log", f"/log/{a}", "/log/compare", "/members", "/members/beanr", revoke):
         page.go(path)
-        assert page.axe() == []
-        assert page.overflow() == []
+        assert page.axe() == [], path
+        assert page.overflow() == [], path
         page.page.set_viewport_size({"width": 1280, "height": 800})
