@@ -47,6 +47,7 @@ OFFICER_CONFIRMED: Final = "officer-confirmed"  # a label of the sighting
 MUTE_LONGEST: Final = timedelta(days=7)
 WORDS_CHARS: Final = 1_000
 COUNT_MOST: Final = 999_999_999  # STIX 2.1 section 5.2
+UNDECIDED_MOST: Final = 5_000  # a page of them is shown at a time; more is a storm, which is counted elsewhere
 _DECIDES: Final = frozenset({Handling.ACT.value, Handling.CALL_FIRST.value})
 
 
@@ -184,8 +185,9 @@ def get(connection: Connection, hit_id: str, now: datetime) -> Hit:
 
 
 def undecided(connection: Connection, now: datetime) -> list[Hit]:
-    """Those of the newest that still ask for an officer's answer."""
-    return [one for one in listed(connection, now) if one.needs_decision]
+    """Those that still ask for an officer's answer, however many newer ones ask for none."""
+    asking = sightings.stays(connection, limit=UNDECIDED_MOST, asking=True)
+    return [one for one in _hits(connection, asking, now) if one.needs_decision]
 
 
 def _hits(connection: Connection, stays: Sequence[tuple[Sighted, str]], now: datetime) -> list[Hit]:

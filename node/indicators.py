@@ -40,6 +40,7 @@ _ENTRY: Final = tables.Entry.__table__  # type: ignore[attr-defined]  # as above
 _OBJECT: Final = tables.EntryObject.__table__  # type: ignore[attr-defined]  # as above
 CARRIERS: Final = frozenset({"publish", "report", "import", "reshare"})
 REAL: Final = "real"
+OBSERVE_ONLY: Final = "observe_only"
 Key: TypeAlias = tuple[str, str, str]  # (realm, issuer, STIX id)
 
 
@@ -129,6 +130,12 @@ def get(connection: Connection, key: Key) -> Indicator | None:
     """One indicator as it stands."""
     row = connection.execute(sa.select(_TABLE).where(*_is(key))).one_or_none()
     return None if row is None else _of_row(row)
+
+
+def asking() -> sa.Select[tuple[str, str]]:
+    """(issuer, STIX id) of real indicators, not taken back, that ask for more than to be observed: a sub-query."""
+    stands = (_TABLE.c.realm == REAL, ~_TABLE.c.revoked, ~_TABLE.c.suspended)
+    return sa.select(_TABLE.c.issuer, _TABLE.c.stix_id).where(*stands, _TABLE.c.handling != OBSERVE_ONLY)
 
 
 def by_stix_id(connection: Connection, stix_id: str) -> list[Indicator]:

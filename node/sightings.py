@@ -335,9 +335,16 @@ def hits(connection: Connection, *, limit: int = 100) -> list[dict[str, Any]]:
     return found
 
 
-def stays(connection: Connection, *, limit: int = 100, sighting_id: str = "") -> list[tuple[Sighted, str]]:
-    """Our own matches, the newest first, each with the state of what was sent of it; optionally one of them alone."""
+def stays(
+    connection: Connection, *, limit: int = 100, sighting_id: str = "", asking: bool = False
+) -> list[tuple[Sighted, str]]:
+    """Our own matches, the newest first, each with the state of what was sent of it; optionally one of them alone.
+
+    ``asking`` leaves only those of indicators in force that ask for more than to be observed.
+    """
     query = sa.select(_TABLE).where(_TABLE.c.state.not_in(_OTHERS)).order_by(_TABLE.c.last_ms.desc()).limit(limit)
+    if asking:
+        query = query.where(sa.tuple_(_TABLE.c.issuer, _TABLE.c.stix_id).in_(indicators.asking()))
     if sighting_id:
         query = query.where(sa.func.instr(_TABLE.c.body, sighting_id.encode()) > 0)
     found = []

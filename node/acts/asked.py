@@ -10,7 +10,7 @@ from typing import Final
 
 from sqlalchemy.engine import Connection
 
-from node import act_store, receipts
+from node import act_store, receipts, review
 from node.outbox import Outbox, SequenceBehindError
 from node.publish import Author, Officer, voice_of
 from node.two_person import Need, TwoPersonError, TwoPersonRule
@@ -78,10 +78,11 @@ class Settled:
 
 
 def settle(need: Need, asked: Asked) -> Settled:
-    """What the rule and an emergency amount to. Raises TwoPersonError."""
+    """What the rule and an emergency amount to. Raises TwoPersonError, or ReasonError for one that is too long."""
     reasons = tuple(reason.value for reason in need.reasons)
     if need.officers == 1 or not asked.override:
         return Settled(officers=need.officers, reasons=reasons, override=False)
+    review.require_reason(asked.override)
     if not need.may_override:
         raise TwoPersonError(f"no emergency overrides this, two officers sign: {need.sentence}")
     return Settled(officers=1, reasons=reasons, override=True)

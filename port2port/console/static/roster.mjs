@@ -6,7 +6,7 @@ import { digestOf, pae } from "./envelope.mjs";
 import { checkSignature, keyId } from "./signature.mjs";
 
 const CHAIN = new Set(["roster", "group", "revoke-key"]);
-const WITHOUT_EFFECT_ON_KEYS = new Set(["add-affiliate", "set-group", "set-minimum-version"]);
+const WITHOUT_EFFECT_ON_KEYS = new Set(["add-affiliate", "set-group", "set-level-authority", "set-minimum-version"]);
 const STATUS = { "remove-member": "removed", "suspend-member": "suspended", "reinstate-member": "active" };
 
 /** The roster of the genesis statement: `keys` by key id, `coordinators`, `members`, `version`, `prev`. */

@@ -409,6 +409,11 @@ def test_personal_data_and_a_strict_port_know_no_override(desk: Desk) -> None:
         prepare(desk, draft, override="now", rule=TwoPersonRule(overrides=False))
 
 
+def test_an_emergency_gives_a_reason_of_at_most_300_characters(desk: Desk) -> None:
+    with pytest.raises(ReasonError, match="at most 300"):
+        prepare(desk, override="x" * 301)
+
+
 def test_the_share_of_overrides_counts_acts_of_a_period(desk: Desk) -> None:
     start = desk.fed.clock.now()
     sign(desk, prepare(desk, override="drone over the tanker"))

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 
 import orjson
 import pytest
+import sqlalchemy as sa
 
-from node import acts, hits, outbox, sightings, store, suppressions
+from node import acts, hits, outbox, sightings, store, suppressions, tables
 from node.acts.asked import Asked
 from node.hits import Confirmation, Hit, HitAnsweredError, HitAnswerError, HitChangedError, NoHitError, Preview
 from node.indicators import Indicator
@@ -26,6 +28,7 @@ from tests.fakes.federation import statement_of, stix_id_of
 
 TEMPLATES = TemplateCache()
 SHIP = ("vessel:mmsi", "205123400")
+OTHER = "indicator--6f0b9a2e-6c4f-4a63-9c53-0a4a3d3a2c11"
 
 
 @pytest.fixture
@@ -279,3 +282,22 @@ def test_an_answer_needs_a_reason_and_a_hit(harbour: Harbour, desk: Desk) -> Non
     for wrong in ({"count": -1}, {"count": 10**9}, {"words": "x" * 1_001}):
         with pytest.raises(HitAnswerError):
             Confirmation(**wrong)  # type: ignore[arg-type]
+
+
+def test_an_unanswered_hit_outlives_a_hundred_newer_ones_that_ask_nothing(harbour: Harbour, desk: Desk) -> None:
+    seen(desk, target(harbour), Sighter())
+    hit, now = the_hit(desk), desk.fed.clock.now()
+    quiet = tables.IndicatorRow.__table__
+    table = tables.SightingRow.__table__
+
+    def crowd(connection: sa.Connection) -> None:
+        row = dict(connection.execute(sa.select(quiet)).mappings().one())
+        connection.execute(sa.insert(quiet).values({**row, "stix_id": OTHER, "handling": "observe_only"}))
+        row = dict(connection.execute(sa.select(table)).mappings().one())
+        body = row["body"].replace(b'"act"', b'"observe_only"').replace(hit.id.encode(), str(uuid.uuid4()).encode())
+        newer = {**row, "stix_id": OTHER, "last_ms": row["last_ms"] + 1, "body": body}
+        connection.execute(sa.insert(table), [{**newer, "subject": f"s{number}"} for number in range(150)])
+
+    desk.node.store.write_now(crowd)
+    assert hit.id not in {one.id for one in desk.node.store.read_now(lambda c: hits.listed(c, now))}
+    assert [one.id for one in desk.node.store.read_now(lambda c: hits.undecided(c, now))] == [hit.id]
