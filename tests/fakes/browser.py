@@ -46,9 +46,12 @@ NARROW = {"width": 320, "height": 800}
 DEADLINE_MS = 15_000
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def chromium() -> Iterator[Browser]:
-    """One browser for all tests of a run."""
+    """One browser for the tests of a module.
+
+    While Playwright is open its event loop counts as running in this thread, and no other test could start one.
+    """
     path = shutil.which("chromium")
     need(path, what="Chromium", remedy="apt-get install chromium")
     with sync_playwright() as playwright:
