@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import sync_playwright
+from playwright.sync_api import expect, sync_playwright
 
 from tests.fakes.needs import need
 
@@ -54,6 +54,7 @@ def chromium() -> Iterator[Browser]:
     """
     path = shutil.which("chromium")
     need(path, what="Chromium", remedy="apt-get install chromium")
+    expect.set_options(timeout=DEADLINE_MS)  # a condition with a deadline: five seconds are few on a busy machine
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=path, headless=True, args=list(_ARGUMENTS))
         yield browser
