@@ -120,8 +120,11 @@ class KeepingRoom:
 
 
 def after_signing(connection: Connection, act: Prepared, desk: DeskContext) -> None:
-    """What follows from a decision that makes no statement, in the transaction that completes it."""
-    if act.kind == END:
+    """What follows from a decision that makes no statement, in the transaction that completes it.
+
+    A suppression that has ended by itself while the act waited for a signature is ended: the signature stands.
+    """
+    if act.kind == END and any(one.id == act.subject for one in suppressions.in_force(connection, desk.now)):
         suppressions.end(connection, act.subject, desk.now)
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import orjson
 import pytest
 
-from node import alarms, drafts, suppressions
+from node import act_store, alarms, drafts, suppressions
 from node.alarms import Alarm, Code
 from node.console.feeds import FRAME_EVERY, Feeds
 from node.observations import AisPosition, SourceClass
@@ -134,6 +134,26 @@ def test_a_suppression_is_ended_by_an_act_that_an_officer_signs(console: DeskCon
     visitor.send("/acts/A1/sign", "/acts/A1", passphrase=PASSPHRASE)
     assert console.do(lambda c: suppressions.in_force(c, now)) == []
     assert visitor.send("/suppressions/end", "/", id=made.id, reason="again").status_code == 404
+
+
+def test_a_signature_stands_where_the_suppression_ended_by_itself_meanwhile(console: DeskConsole) -> None:
+    now = console.context.now
+    made = console.do(
+        lambda c: suppressions.add(
+            c,
+            kind="exception",
+            subject="mmsi:205123456",
+            owner="o2",
+            reason="survey",
+            now=now,
+            expires_at=now + timedelta(days=2),
+        )
+    )
+    visitor = console.visitor()
+    visitor.send("/suppressions/end", "/suppressions", id=made.id, reason="she left")
+    console.do(lambda c: suppressions.end(c, made.id, now))
+    assert visitor.send("/acts/A1/sign", "/acts/A1", passphrase=PASSPHRASE).status_code == 303
+    assert console.do(lambda c: act_store.get(c, "A1")).state == act_store.DONE
 
 
 def position(console: DeskConsole, mmsi: int = 205123456, latitude: float = 51.3) -> AisPosition:
