@@ -166,7 +166,7 @@ def test_an_event_is_heard_by_those_who_may_read_what_is_new(console: PictureCon
 
 
 def test_a_harbour_stands_where_the_basemap_draws_it() -> None:
-    assert place_of(["XXXXX", "BEOST"]) == (51.23, 2.93)
+    assert place_of(["ZZZZZ", "BEOST"]) == (51.23, 2.93)
     assert place_of([]) is None
 
 
