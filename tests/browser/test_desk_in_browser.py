@@ -18,7 +18,6 @@ from tests.fakes.browser import Watched, opened
 from tests.fakes.console import published, running
 from tests.fakes.desk_console import PASSPHRASE, DeskConsole, served_desk
 from tests.fakes.desks import a_finding, evidence_line
-from tests.fakes.waiting import wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -59,9 +58,9 @@ def enrol_passkey(watched: Watched, desk: DeskConsole, who: str) -> None:
     watched.go("/me")
     watched.page.get_by_label("Name of the new passkey").fill("desk 3")
     watched.page.get_by_role("button", name="Add a passkey").click()
+    expect(watched.page.locator("main")).to_contain_text("desk 3")  # the next page is there: it cannot overtake a visit
     account = desk.do(lambda c: accounts.by_pseudonym(c, who))
     assert account is not None
-    wait_until(lambda: bool(desk.do(lambda c: passkeys.of_account(c, account.id))), what="the passkey is enrolled")
     [made] = desk.do(lambda c: passkeys.of_account(c, account.id))
     desk.to_roster(made, who)
 

@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import TimeoutError as PlaywrightTimeoutError
 from playwright.sync_api import expect, sync_playwright
 
 from tests.fakes.needs import need
@@ -44,6 +45,7 @@ document.addEventListener('securitypolicyviolation', (e) => window.violations.pu
 """
 NARROW = {"width": 320, "height": 800}
 DEADLINE_MS = 15_000
+SETTLES_MS = 5_000
 
 
 @pytest.fixture(scope="module")
@@ -93,8 +95,13 @@ class Watched:
         return [f"{rule['id']}: {node['html'][:200]}" for rule in found for node in rule["nodes"]]
 
     def overflow(self) -> list[str]:
-        """Elements that stick out of the page at 320 px; scrolling boxes may be wider inside."""
+        """Elements that stick out of the page at 320 px; scrolling boxes may be wider inside.
+
+        Drawings follow the new width a moment later, so what sticks out must do so for some time.
+        """
         self.page.set_viewport_size(NARROW)
+        with contextlib.suppress(PlaywrightTimeoutError):  # what still sticks out then is the answer
+            self.page.wait_for_function(f"() => ({_STICKING_OUT})().length === 0", timeout=SETTLES_MS)
         return list(self.page.evaluate(_STICKING_OUT))
 
     def small_targets(self) -> list[str]:
@@ -114,7 +121,8 @@ class Watched:
 def opened(browser: Browser, origin: str, **options: object) -> Iterator[Watched]:
     """A fresh browser profile with one page; ``options`` go to Playwright's ``new_context``.
 
-    At the end it fails the test for every error that the page did not allow.
+    At the end it fails the test for every error that the page did not allow. A profile in which a test failed is left
+    to the browser's own end: closing one with a crashed page can hang, and hide what failed.
     """
     settings = {"locale": "en-GB", "viewport": {"width": 1280, "height": 800}, "ignore_https_errors": True, **options}
     context = browser.new_context(**settings)
@@ -122,11 +130,9 @@ def opened(browser: Browser, origin: str, **options: object) -> Iterator[Watched
     context.add_init_script(_COLLECT)
     watched = watch(context, origin)
     watched.scripted = bool(options.get("java_script_enabled", True))
-    try:
-        yield watched
-        assert watched.problems() == []
-    finally:
-        context.close()
+    yield watched
+    assert watched.problems() == []
+    context.close()
 
 
 def watch(context: BrowserContext, origin: str) -> Watched:
