@@ -102,10 +102,10 @@ def test_every_purpose_and_handling_is_listed() -> None:
 def test_every_roster_operation_is_described_with_its_fields() -> None:
     lines = _rows("Trust", r"\| `[a-z-]+`")
     described = {op: line for line in lines for op in re.findall(r"`([a-z-]+)`", line.split("|")[1])}
-    assert set(described) == set(roster._OPS)
-    for op, function in roster._OPS.items():
+    assert set(described) == set(roster.OPS)
+    for op, function in roster.OPS.items():
         source = inspect.getsource(function)
-        match = re.search(r"_exactly\(op, ([^)]*)\)", source)
+        match = re.search(r"\bexactly\(op, ([^)]*)\)", source)
         assert match, op
         fields = re.findall(r'"(\w+)"', match[1])
         assert [field for field in fields if f"`{field}`" not in described[op]] == [], op

@@ -1,5 +1,5 @@
 // Which keys speak for whom, folded from the control entries of a bundle, beginning with the pinned genesis.
-// The part of port2port/roster.py that signatures depend on: keys, coordinators, witnesses, revocations.
+// The part of port2port/roster that signatures depend on: keys, coordinators, witnesses, revocations.
 
 import { CannotCheck, Mismatch, fromBase64, hex, same } from "./bytes.mjs";
 import { digestOf, pae } from "./envelope.mjs";

@@ -96,7 +96,7 @@ GOOD = {
 
 
 def test_every_operation_has_a_good_case():
-    assert set(GOOD) == set(roster._OPS)
+    assert set(GOOD) == set(roster.OPS)
 
 
 @pytest.mark.parametrize("op", sorted(GOOD))
