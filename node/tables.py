@@ -434,6 +434,15 @@ class DeskItemRow(NodeRow, table=True):
     seen_ms: int | None = _big_or_none()
 
 
+class LevelReadingRow(NodeRow, table=True):
+    """That an officer of this port has read a change of the security level; ``index`` is its place in the log."""
+
+    __tablename__ = "level_reading"
+    index: int = _given_key()
+    officer: str = Field(primary_key=True)
+    at_ms: int = _big()
+
+
 class NoticeRow(NodeRow, table=True):
     """One cause of items that nobody acknowledged: it counts them, and ``rung`` is how far it was escalated."""
 

@@ -8,8 +8,10 @@ last is in force.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from enum import Enum
 from typing import Final
 
 from port2port.canonical import Json
@@ -50,6 +52,37 @@ class Level:
             "port": self.locode,
             "reason": self.reason,
         }
+
+
+class Standing(Enum):
+    """Where a change stands now. ``REPLACED``: another is in force instead, or will be before this one ever is."""
+
+    IN_FORCE = "in-force"
+    COMING = "coming"
+    REPLACED = "replaced"
+    DISPUTED = "disputed"
+
+
+def standings(logged: Sequence[tuple[Level, bool]], now: datetime) -> list[Standing]:
+    """Where each change stands, given all of them in log order, each with whether it is disputed.
+
+    An announced change comes only where nothing logged after it takes effect before it: the last one logged wins.
+    """
+    found = [Standing.DISPUTED] * len(logged)
+    earliest: dict[str, datetime] = {}  # the earliest effect of what was logged later, by place
+    decided: set[str] = set()
+    for number in range(len(logged) - 1, -1, -1):
+        level, disputed = logged[number]
+        if disputed:
+            continue
+        later = earliest.get(level.locode)
+        if level.effective <= now:
+            found[number] = Standing.REPLACED if level.locode in decided else Standing.IN_FORCE
+            decided.add(level.locode)
+        else:
+            found[number] = Standing.REPLACED if later is not None and later <= level.effective else Standing.COMING
+        earliest[level.locode] = level.effective if later is None else min(later, level.effective)
+    return found
 
 
 def level_of(said: Statement) -> Level:

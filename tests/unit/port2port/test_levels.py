@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from port2port.levels import Level, LevelError, level_of, require_competent, require_for_all
+from port2port.levels import Level, LevelError, level_of, require_competent, require_for_all, standings
 from port2port.roster import Roster
 from port2port.statement import Statement, decode, encode
 from port2port.tlp import Tlp
@@ -96,3 +96,26 @@ def test_whatever_the_body_it_is_a_level_or_our_error(body: dict[str, Any]) -> N
     except LevelError:
         return
     assert body["level"] in {1, 2, 3}
+
+
+@pytest.mark.parametrize(
+    ("logged", "expected"),
+    [
+        ([(2, 0)], "in-force"),
+        ([(2, 0), (3, 0)], "replaced in-force"),
+        ([(2, -1), (1, 4)], "in-force coming"),
+        ([(2, 0), (1, 4), (3, 1)], "in-force replaced coming"),
+        ([(3, 4), (2, 0)], "replaced in-force"),
+        ([(3, 4), (2, 0, True)], "coming disputed"),
+        ([(3, 0), (2, 0, True)], "in-force disputed"),
+    ],
+    ids=["one", "the last one logged", "announced", "a later one is sooner", "set again at once", "not by a disputed one", "disputed"],
+)  # fmt: skip
+def test_the_last_change_logged_wins_from_its_effect_on(logged: list[tuple[Any, ...]], expected: str) -> None:
+    changes = [
+        (dataclasses.replace(LEVEL, level=one[0], effective=NOW + timedelta(hours=one[1])), len(one) == 3)
+        for one in logged
+    ]
+    elsewhere = (dataclasses.replace(LEVEL, locode="BEGNE"), False)
+    found = standings([*changes, elsewhere], NOW)
+    assert [one.value for one in found] == [*expected.split(), "in-force"]
