@@ -38,7 +38,7 @@ from hub.settings import HubSettings, split_address
 from hub.store import Store
 from hub.transparency import Cosigning, Log, RosterAt
 from port2port.clock import Clock, to_ms
-from port2port.console.live import Live
+from port2port.console import opening
 from port2port.database import StorageError
 from port2port.genesis import Genesis
 from port2port.limits import QUOTA, MemberQuota
@@ -224,7 +224,7 @@ class Hub:
                 receipts=self.receipts,
                 audiences=self._audiences,
                 clock=base.clock,
-                live=Live(base.clock),
+                live=opening.live_of(base.clock, console),
                 signin=building.signin_of(base.store, console, base.clock, member=operator),
                 roster=lambda: self.feed.at.roster,
             )

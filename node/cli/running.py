@@ -34,7 +34,7 @@ from node.visit_store import SqlVisits
 from port2port import invitation, logs
 from port2port import settings as toml
 from port2port.clock import Clock, SystemClock
-from port2port.console.live import Live
+from port2port.console import opening
 from port2port.console.settings import ConsoleSettings
 from port2port.errors import ConfigurationError
 from port2port.limits import LIMITS
@@ -131,7 +131,7 @@ def desk_of(node: Node, rules: RuleFile, places: Places, pipeline: Pipeline, con
         defaults=defaults_of(settings, rules),
         places=places,
         tracks=pipeline.tracks,
-        live=Live(node.clock),
+        live=opening.live_of(node.clock, console),
         signin=building.signin_of(node.store, settings, console, node.clock),
         roster=lambda: node.inbox.state.roster,
         status=lambda: app.status_of(settings, node.store, clock=node.clock),

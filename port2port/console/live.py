@@ -9,6 +9,9 @@ Two kinds of events, one rule each:
 
 Every event is encoded once. Ids are random, and whether a hidden event happened changes no byte for a reader who may
 not see it. Nothing here is trusted: the stream carries what pages show, computed for the same reader.
+
+A session and a person have so many streams and no more: a further one ends the oldest, which says so. A session that
+ends is told to ``revoke``, and hears nothing from that moment on.
 """
 
 from __future__ import annotations
@@ -31,10 +34,10 @@ Valid = Callable[[], Awaitable[bool]]
 
 RESYNC: Final = b"event: resync\ndata: {}\n\n"
 SIGNED_OUT: Final = b"event: signed-out\ndata: {}\n\n"
+TOO_MANY: Final = b"event: too-many\ndata: {}\n\n"
 BEAT: Final = "beat"
 RETRY_MS: Final = 2_000
 _EVERYBODY: Final = ""  # topic of the signs of life
-_NOWHERE: Final = "\0"  # topic of marks in the ring that are never sent
 _BATCHES_KEPT: Final = 64
 
 
@@ -48,6 +51,9 @@ class LiveLimits:
     interval_s: float = 0.5
     heartbeat_s: float = 10.0
     recheck_s: float = 60.0
+    session_streams: int = 6
+    person_streams: int = 12
+    person_open: int = 24  # with those that were told to end and whose browser does not take it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,6 +121,8 @@ class Live:
         self._limits = limits or LiveLimits()
         self._ring: deque[_Alert] = deque()
         self._numbers: dict[str, int] = {}
+        self._marks: dict[str, OrderedDict[str, int]] = {}  # by account: ids of greetings, and where they stood
+        self._places: dict[str, list[_Place]] = {}  # by account, oldest first
         self._next = 1
         self._positions: dict[tuple[str, str], _Positions] = {}
         self._version = 0
@@ -147,19 +155,15 @@ class Live:
         table.put(newest_wins_key, _Latest(version=self._version, wire=wire, to=to), self._limits.keys)
 
     def _alert(self, topic: str, event: str, payload: bytes, to: Predicate | None) -> None:
-        self._append(topic, b"event: " + event.encode() + b"\ndata: " + payload + b"\n\n", to)
-        self._tell()
-
-    def _append(self, topic: str, wire: bytes, to: Predicate | None) -> str:
-        id_ = secrets.token_urlsafe(12)
-        whole = b"id: " + id_.encode() + b"\n" + wire
+        id_ = _new_id()
+        whole = b"id: " + id_.encode() + b"\nevent: " + event.encode() + b"\ndata: " + payload + b"\n\n"
         now = self._clock.monotonic()
         self._ring.append(_Alert(number=self._next, id=id_, topic=topic, wire=whole, to=to, at=now))
         self._numbers[id_] = self._next
         self._next += 1
         if len(self._ring) > self._limits.ring_events:
             self._drop_oldest()
-        return id_
+        self._tell()
 
     def _beat(self) -> None:
         """A sign of life with an id: who only ever hears these still resumes where it was.
@@ -182,6 +186,13 @@ class Live:
         self._wake.set()
         self._wake = asyncio.Event()
 
+    def revoke(self, sessions: Iterable[str]) -> None:
+        """These sessions, by name, have ended: their streams say so and end, whatever comes next."""
+        gone = frozenset(sessions)
+        for place in [one for places in self._places.values() for one in places if one.reader.session in gone]:
+            place.farewell = SIGNED_OUT
+        self._tell()
+
     def close(self) -> None:
         """End every stream: the server is going to stop."""
         self._closed = True
@@ -203,47 +214,76 @@ class Live:
         self, reader: Person, topics: Iterable[str], *, last: str = "", valid: Valid
     ) -> AsyncIterator[bytes]:
         """The events for ``reader`` from after the alert ``last``; ends when closed or no longer ``valid``."""
-        place = _Place(reader=reader, topics=frozenset(topics) - {_NOWHERE} | {_EVERYBODY})
+        place = _Place(reader=reader, topics=frozenset(topics) | {_EVERYBODY})
+        if not self._enter(place):
+            yield TOO_MANY
+            return
         checked_at = self._clock.monotonic()
-        self.readers += 1
         try:
             yield self._resume(place, last)
-            while not self._closed:
+            while not self._closed and not place.farewell:
                 wake = self._wake
                 if self._clock.monotonic() - checked_at >= self._limits.recheck_s:
                     checked_at = self._clock.monotonic()
                     if not await valid():
-                        yield SIGNED_OUT
-                        return
-                if part := self._news(place):
+                        place.farewell = SIGNED_OUT
+                elif part := self._news(place):
                     yield part
                 else:
                     await wake.wait()
+            if place.farewell:
+                yield place.farewell
         finally:
-            self.readers -= 1
+            self._leave(place)
+
+    def _enter(self, place: _Place) -> bool:
+        """Room for one more stream of a person; the oldest beyond the bounds is told to end.
+
+        False where even those that were told have not ended: whoever takes nothing gets nothing more.
+        """
+        mine = self._places.setdefault(place.reader.account, [])
+        if len(mine) >= self._limits.person_open:
+            return False
+        mine.append(place)
+        self.readers += 1
+        session = [one for one in mine if one.reader.session == place.reader.session]
+        for places, most in ((session, self._limits.session_streams), (mine, self._limits.person_streams)):
+            listening = [one for one in places if not one.farewell]
+            for one in listening[: max(0, len(listening) - most)]:
+                one.farewell = TOO_MANY
+                self._tell()
+        return True
+
+    def _leave(self, place: _Place) -> None:
+        account = place.reader.account
+        self._places[account] = [one for one in self._places[account] if one is not place]
+        if not self._places[account]:
+            del self._places[account]
+        self.readers -= 1
 
     def _resume(self, place: _Place, last: str) -> bytes:
         """Put a reader where it was, or at the end; it gets all positions in any case.
 
         The greeting has an id of its own, so that even who has heard nothing yet can come back to where it was.
         """
-        known = self._numbers.get(last)
+        mine = self._marks.setdefault(place.reader.account, OrderedDict())
+        known = self._numbers.get(last, mine.get(last))
         place.number = self._next - 1 if known is None else known
         lost = RESYNC if last and known is None else b""
         missed = self._alerts(place)
-        hello = f"retry: {RETRY_MS}\nid: {self._mark()}\nevent: hello\ndata: ".encode() + self._at() + b"\n\n"
+        mark = _new_id()
+        mine[mark] = place.number
+        while len(mine) > self._limits.person_open:
+            mine.popitem(last=False)
+        hello = f"retry: {RETRY_MS}\nid: {mark}\nevent: hello\ndata: ".encode() + self._at() + b"\n\n"
         return lost + missed + hello + self._changed(place)
-
-    def _mark(self) -> str:
-        """The id of this place in the ring; nobody sees that it was taken."""
-        return self._append(_NOWHERE, b"", None)
 
     def _news(self, place: _Place) -> bytes:
         """What a reader has not got yet. Positions go by the ticks of ``run`` alone, whatever alerts come between."""
         return self._alerts(place) + (self._changed(place) if place.told != self._told else b"")
 
     def _alerts(self, place: _Place) -> bytes:
-        overtaken = bool(self._ring) and place.number < self._ring[0].number - 1
+        overtaken = place.number < (self._ring[0].number if self._ring else self._next) - 1
         found: list[bytes] = []
         for alert in reversed(self._ring):
             if alert.number <= place.number:
@@ -271,3 +311,9 @@ class _Place:
     number: int = 0
     version: int = 0
     told: int = 0
+    farewell: bytes = b""  # why it ends, once it does
+
+
+def _new_id() -> str:
+    """Sixteen characters that say nothing."""
+    return secrets.token_urlsafe(12)

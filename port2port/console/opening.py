@@ -16,7 +16,7 @@ from port2port.console import links
 from port2port.console.app import Parts, Section, build
 from port2port.console.audit import AuditSink
 from port2port.console.demo import DemoPerson
-from port2port.console.live import Live
+from port2port.console.live import Live, LiveLimits
 from port2port.console.local import Passwords
 from port2port.console.oidc import Provider
 from port2port.console.pages import Ribbon
@@ -29,6 +29,12 @@ from port2port.database import Database, StorageError
 logger = logging.getLogger(__name__)
 Service = Callable[[], Awaitable[None]]
 _AGAIN_S: Final = 1.0
+_DEMO_LIMITS: Final = LiveLimits(person_streams=200, person_open=400)
+
+
+def live_of(clock: Clock, settings: ConsoleSettings) -> Live:
+    """The live stream of a console. In a demo whoever comes is one of the same few persons."""
+    return Live(clock, _DEMO_LIMITS if settings.demo else None)
 
 
 def signin_of(
@@ -55,6 +61,7 @@ def signin_of(
 
 def parts_of(signin: SignIn, live: Live, *, title: str, sections: Sequence[Section], demo: Callable[[], bool]) -> Parts:
     """What the application is built from. ``demo`` says whether the striped banner stands over every page."""
+    signin.endings.tell = live.revoke
     return Parts(
         settings=signin.settings,
         clock=signin.clock,

@@ -8,10 +8,11 @@ the account it was made for: changing user is signing out and in.
 from __future__ import annotations
 
 import secrets
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from hashlib import sha256
-from typing import Final
+from typing import Final, TypeVar
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
@@ -23,10 +24,12 @@ from port2port.console.roles import SELF_GIVEN, Role, parse_roles, spell_roles
 from port2port.console.tables import SessionRow
 from port2port.errors import NotFoundError
 
+T = TypeVar("T")
 COOKIE: Final = "__Host-p2p"
 DISPLAY_ABSOLUTE: Final = timedelta(days=90)
 TOUCH_EVERY_MS: Final = 60_000  # how exactly "last used" is kept: one write a minute, not one a request
 _DEVICE_CHARS: Final = 120
+_ENDED: Final = "port2port.console.sessions.ended"  # in a connection's notes: names of sessions ended on it
 _SESSION: Final = SessionRow.__table__  # type: ignore[attr-defined]  # set by SQLModel
 
 
@@ -152,11 +155,13 @@ def end(connection: Connection, account: str, name: str) -> None:
     gone = connection.execute(sa.delete(_SESSION).where(_SESSION.c.name == name, _SESSION.c.account == account))
     if gone.rowcount != 1:
         raise NotFoundError("there is no such session")
+    _note_ended(connection, name)
 
 
 def forget(connection: Connection, name: str) -> None:
     """End a session by its name, whether or not it is still there."""
     connection.execute(sa.delete(_SESSION).where(_SESSION.c.name == name))
+    _note_ended(connection, name)
 
 
 def end_all(connection: Connection, account: str, *, but: str = "") -> list[str]:
@@ -164,7 +169,15 @@ def end_all(connection: Connection, account: str, *, but: str = "") -> list[str]
     chosen = sa.and_(_SESSION.c.account == account, _SESSION.c.name != but)
     names = list(connection.execute(sa.select(_SESSION.c.name).where(chosen)).scalars())
     connection.execute(sa.delete(_SESSION).where(chosen))
+    _note_ended(connection, *names)
     return names
+
+
+def with_ended(connection: Connection, action: Callable[[Connection], T]) -> tuple[T, frozenset[str]]:
+    """What an action gives, and the names of the sessions that it ended: to be told once that is committed."""
+    connection.info.pop(_ENDED, None)
+    done = action(connection)
+    return done, frozenset(connection.info.pop(_ENDED, ()))
 
 
 def of_account(connection: Connection, account: str, now: datetime, lifetimes: Lifetimes = LIFETIMES) -> list[Session]:
@@ -210,6 +223,10 @@ def digest_of(secret: str) -> bytes:
 def _allowed(mine: frozenset[Role], cap: frozenset[Role]) -> frozenset[Role]:
     """A session may be given less than the account has; reading and drafting is all it may be given besides."""
     return cap & (mine | SELF_GIVEN) if cap else mine
+
+
+def _note_ended(connection: Connection, *names: str) -> None:
+    connection.info.setdefault(_ENDED, set()).update(names)
 
 
 def _plain(device: str) -> str:

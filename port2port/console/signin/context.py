@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Final, TypeVar
 
@@ -40,6 +40,17 @@ class SignInAgainError(PolicyError):
     code = "SIGN_IN_AGAIN"
 
 
+def _nobody_listens(_sessions: Iterable[str]) -> None:
+    """Where there is no live stream, nobody has to hear that sessions ended."""
+
+
+@dataclass(slots=True)
+class Endings:
+    """Whom to tell at once that sessions ended, by name."""
+
+    tell: Callable[[Iterable[str]], None] = _nobody_listens
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SignIn:
     """Database, clock and settings of one console. ``member`` is whose the first accounts are."""
@@ -52,6 +63,7 @@ class SignIn:
     passwords: Passwords
     provider: Provider | None = None
     demo_people: Sequence[DemoPerson] = ()
+    endings: Endings = field(default_factory=Endings)
 
     @property
     def relying(self) -> Relying:
@@ -66,8 +78,11 @@ class SignIn:
         )
 
     async def write(self, action: Callable[[Connection], T]) -> T:
-        """One writing transaction."""
-        return await self.database.write(action)
+        """One writing transaction. The sessions that it ended are told once it is committed."""
+        done, ended = await self.database.write(lambda c: sessions.with_ended(c, action))
+        if ended:
+            self.endings.tell(ended)
+        return done
 
     async def read(self, action: Callable[[Connection], T]) -> T:
         """One reading transaction."""

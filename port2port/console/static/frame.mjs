@@ -76,7 +76,8 @@ function showAge() {
   const bar = $('#age-bar');
   if (!bar || !('live' in document.body.dataset)) return;
   const seconds = live.silentFor();
-  const words = seconds ? bar.dataset.words.replace('%(seconds)s', seconds) : '';
+  const said = live.stopped ? bar.dataset.stopped : bar.dataset.words;
+  const words = seconds ? said.replace('%(seconds)s', seconds) : '';
   // Said aloud once when it begins, not every second.
   if (bar.hidden === seconds > 0) $('#age-said').textContent = words;
   document.body.toggleAttribute('data-stale', seconds > 0);

@@ -4,6 +4,7 @@
 //   live.on('queue', 'changed', (data) => ...);            an alert, with what was published
 //   live.positions('traffic', 'vessels', (items) => ...);  what changed, by key; null: gone
 //   live.addEventListener('resync', () => ...);            too long away: the frame reads the page again
+//   live.stopped                                           too many listen: this one waits until somebody looks at it
 //
 // Without a script of its own a page writes data-live="queue other": the element gets the event `live` (hx-trigger="live")
 // when something of these topics happened; with data-live-hold not while the focus is inside.
@@ -12,7 +13,7 @@
 const SILENT_MS = 15_000;
 const RETRY_MS = 3_000;
 const CHANNEL = 'p2p-live';
-const EVENTS = ['alert', 'positions', 'beat', 'hello', 'resync', 'signed-out'];
+const EVENTS = ['alert', 'positions', 'beat', 'hello', 'resync', 'signed-out', 'too-many'];
 
 class Live extends EventTarget {
   #handlers = new Map();
@@ -29,6 +30,7 @@ class Live extends EventTarget {
   #leading = false;
   #started = false;
   heard = Date.now();
+  stopped = false;
 
   get paused() { return this.#paused; }
   get waiting() { return this.#waiting.length; }
@@ -117,6 +119,7 @@ class Live extends EventTarget {
   }
 
   #connect(fresh) {
+    this.stopped = false;
     const asked = this.#wanted();
     if (this.#source && !fresh && asked === this.#asked) return;
     this.#asked = asked;
@@ -141,9 +144,12 @@ class Live extends EventTarget {
   #receive(name, payload, id) {
     this.heard = Date.now();
     if (id) this.#last = id;
+    if (name !== 'too-many') this.stopped = false;
     if (name === 'signed-out') {
       this.#source?.close();
       this.dispatchEvent(new Event('signed-out'));
+    } else if (name === 'too-many') {
+      this.#stop();
     } else if (name === 'resync') {
       this.dispatchEvent(new Event('resync'));
     } else if (name === 'beat' || name === 'hello') {
@@ -155,6 +161,15 @@ class Live extends EventTarget {
     } else {
       this.#hand(payload);
     }
+  }
+
+  // Somebody who looks at this window again wants it to listen again: then another one stops.
+  #stop() {
+    this.stopped = true;
+    if (!this.#leading) return;
+    this.#source?.close();
+    this.#source = null;
+    addEventListener('focus', () => this.#connect(true), {once: true});
   }
 
   #hold(payload) {

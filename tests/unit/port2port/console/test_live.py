@@ -20,7 +20,7 @@ from tests.fakes.console import OFFICER
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
 
-LIMITS = LiveLimits(ring_s=900, ring_events=100, keys=5)
+LIMITS = LiveLimits(ring_s=900, ring_events=100, keys=5, session_streams=6, person_streams=8, person_open=10)
 VIEWER = replace(OFFICER, account="9", roles=frozenset({Role.VIEWER}))
 
 
@@ -273,7 +273,8 @@ def test_an_event_is_encoded_once_however_many_read_it() -> None:
 
     async def story(live: Live, clock: FakeClock) -> None:
         async with running(live, clock) as passes:
-            readers = [Reader(live, topics="queue,traffic") for _ in range(20)]
+            people = [replace(OFFICER, account=str(n)) for n in range(20)]
+            readers = [Reader(live, topics="queue,traffic", who=person) for person in people]
             for reader in readers:
                 await reader.read()
             live.publish("queue", "changed", fragment(Counted()))
@@ -347,5 +348,98 @@ def test_closing_ends_every_stream_and_counts_them_off() -> None:
             await reader.read()
             assert reader.ended
         assert live.readers == 0
+
+    _play(story)
+
+
+def test_a_seventh_stream_of_a_session_ends_the_oldest_and_says_so() -> None:
+    async def story(live: Live, _clock: FakeClock) -> None:
+        tabs = [Reader(live) for _ in range(7)]
+        other = Reader(live, who=replace(OFFICER, account="2", session="s2"))
+        for tab in (*tabs, other):
+            await tab.read()
+        assert await tabs[0].read() == [("too-many", None)]
+        assert tabs[0].ended
+        live.publish("queue", "changed", 1)
+        for tab in (*tabs[1:], other):
+            assert await tab.read() == [("changed", 1)]
+        assert live.readers == 7
+        for tab in (*tabs, other):
+            await tab.close()
+        assert live.readers == 0
+        assert live._places == {}
+
+    _play(story)
+
+
+def test_a_person_has_so_many_streams_however_many_sessions() -> None:
+    async def story(live: Live, _clock: FakeClock) -> None:
+        tabs = [Reader(live, who=replace(OFFICER, session=f"s{n}")) for n in range(9)]
+        for tab in tabs:
+            await tab.read()
+        assert await tabs[0].read() == [("too-many", None)]
+        assert await tabs[1].read() == []
+        for tab in tabs:
+            await tab.close()
+
+    _play(story)
+
+
+def test_who_takes_nothing_gets_no_stream_beyond_the_last_bound() -> None:
+    async def story(live: Live, _clock: FakeClock) -> None:
+        streams = [live.stream(OFFICER, ["queue"], valid=_valid) for _ in range(11)]
+        first = [await anext(stream) for stream in streams]  # and nobody reads on
+        assert [b"too-many" in part for part in first] == [False] * 10 + [True]
+        assert live.readers == 10
+        for stream in streams:
+            await stream.aclose()
+        assert live.readers == 0
+
+    _play(story)
+
+
+def test_coming_back_again_and_again_costs_nobody_else_an_alert() -> None:
+    async def story(live: Live, _clock: FakeClock) -> None:
+        away = Reader(live, who=VIEWER)
+        await away.read()
+        await away.close()
+        live.publish("queue", "changed", 1)
+        for _ in range(500):
+            restless = Reader(live)
+            await restless.read()
+            await restless.close()
+        assert len(live._ring) == 1
+        assert all(len(marks) <= LIMITS.person_open for marks in live._marks.values())
+        back = Reader(live, who=VIEWER, last=away.last_id())
+        assert await back.read() == [("changed", 1)]
+        await back.close()
+
+    _play(story)
+
+
+def test_nobody_comes_back_to_the_place_of_another() -> None:
+    async def story(live: Live, _clock: FakeClock) -> None:
+        first = Reader(live)
+        await first.read()
+        await first.close()
+        live.publish("queue", "changed", 1)
+        thief = Reader(live, who=VIEWER, last=first.last_id())
+        assert await thief.read() == [("resync", None)]
+        await thief.close()
+
+    _play(story)
+
+
+def test_a_revoked_session_hears_nothing_more_and_others_go_on() -> None:
+    async def story(live: Live, _clock: FakeClock) -> None:
+        gone, stays = Reader(live, who=replace(OFFICER, session="s1")), Reader(live, who=replace(OFFICER, session="s2"))
+        for reader in (gone, stays):
+            await reader.read()
+        live.revoke({"s1"})
+        live.publish("queue", "changed", "after")
+        assert await gone.read() == [("signed-out", None)]
+        assert gone.ended
+        assert await stays.read() == [("changed", "after")]
+        await stays.close()
 
     _play(story)

@@ -293,3 +293,17 @@ def test_preparing_the_demo_twice_makes_each_person_once() -> None:
         asyncio.run(desk.signin.prepare())
         asyncio.run(desk.signin.prepare())
         assert [one.pseudonym for one in desk.do(accounts.everybody)] == ["C-01", "C-02", "D-01", "R-05"]
+
+
+def test_a_session_that_is_ended_is_told_to_the_live_stream_once_it_is_committed(desk: SignedConsole) -> None:
+    told: list[set[str]] = []
+    desk.signin.endings.tell = lambda names: told.append(set(names))
+    admin_key = Authenticator()
+    admin = enrolled(desk, "A-1", admin_key)
+    account, other = desk.account("A-2"), desk.browser()
+    other.as_(desk.session(account.id))
+    names = {one.name for one in desk.do(lambda c: sessions.of_account(c, account.id, desk.clock.now()))}
+    told.clear()
+    change(admin, admin_key, {"act": "roles", "account": account.id, "roles": "viewer"})
+    assert told == [names]
+    assert other.get("/").status_code != 200
