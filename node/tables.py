@@ -148,6 +148,17 @@ class OwnKey(NodeRow, table=True):
     added_ms: int = _big()
 
 
+class OfficerKeyRow(NodeRow, table=True):
+    """What is known here of an officer's key beside the roster: its offer to the coordinators, and its loss."""
+
+    __tablename__ = "officer_key"
+    key_id: str = Field(primary_key=True)
+    passkey: bool = False
+    fingerprint: str = ""
+    taken_ms: int | None = _big_or_none()
+    lost_ms: int | None = _big_or_none()
+
+
 class Sequence(NodeRow, table=True):
     """The highest sequence each of our keys has taken; beside the key file stands the same (``outbox``)."""
 

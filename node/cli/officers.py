@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 from node import app, desk_keys, officers
 from node.cli.desk import Desk, passphrase, show
+from node.officers import OfficerKey
 from port2port import key_request, keys
 from port2port.clock import to_text
 from port2port.errors import ConfigurationError
@@ -55,15 +56,22 @@ def _list(args: argparse.Namespace, desk: Desk) -> None:
             "state": one.state,
             "passkey": one.passkey,
             "until": None if one.not_after is None else to_text(one.not_after),
+            "fingerprint": one.fingerprint or None,
         }
         for one in found
     ]
-    lines = [
-        f"{one.pseudonym:<12} {one.key_id[:16]}  {'passkey ' if one.passkey else ''}{one.state}"
-        + ("" if one.not_after is None else f", until {one.not_after:%Y-%m-%d}")
-        for one in found
-    ]
+    lines = [line for one in found for line in _lines(one)]
     show(args, rows, lines or ["no officer of this port has a key"])
+
+
+def _lines(one: OfficerKey) -> list[str]:
+    """A key as the list shows it; below what waits, what the coordinators are told by telephone."""
+    until = "" if one.not_after is None else f", until {one.not_after:%Y-%m-%d}"
+    first = f"{one.pseudonym:<12} {one.key_id[:16]}  {'passkey ' if one.passkey else ''}{one.state}{until}"
+    if one.state == officers.NOT_OFFERED:
+        return [first, "    offered on the officer's own page at the desk: Let it sign for this port"]
+    waits = one.state in {officers.NOT_TAKEN, officers.OFFERED} and one.fingerprint
+    return [first, f"    fingerprint {one.fingerprint}"] if waits else [first]
 
 
 def _known(desk: Desk) -> Sequence[object]:
@@ -75,7 +83,9 @@ def _offer(desk: Desk, joining: Sequence[JoiningKey], own: Sequence[Ed25519Key])
     request = key_request.offer(desk.settings.federation, desk.member, joining, machine)
     now = desk.clock.now()
     desk.write(lambda connection: officers.remember(connection, request, now=now))
-    return asyncio.run(_hand_in(desk, request, [key.sign(request.message) for key in own]))
+    fingerprint = asyncio.run(_hand_in(desk, request, [key.sign(request.message) for key in own]))
+    desk.write(lambda connection: officers.taken(connection, request, now=desk.clock.now()))
+    return fingerprint
 
 
 async def _hand_in(desk: Desk, request: KeyRequest, proofs: Sequence[bytes]) -> str:
