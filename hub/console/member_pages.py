@@ -36,7 +36,9 @@ from port2port.console.app import Section
 from port2port.console.pages import Tab, page, wording
 from port2port.console.people import current, needs
 from port2port.console.roles import Role
+from port2port.console.security import takes_files
 from port2port.console.signin.context import fields, text
+from port2port.console.told import told
 from port2port.console.words import N_
 from port2port.coordination import Proposal, type_of
 from port2port.errors import ConflictError, MalformedError, NotFoundError, PolicyError
@@ -176,6 +178,7 @@ class MemberPages:
         await looked_up(self._picture, request, "member.fingerprint.compared", found.request.member)
         return _file(found.file(), f"{found.request.member}-{named}.p2p-request")
 
+    @takes_files
     async def admit(self, request: Request) -> Response:
         """Take in a statement that the coordinators signed; it is verified like any other."""
         say = wording(request).text
@@ -265,7 +268,7 @@ class MemberPages:
         try:
             made = await act(self._picture, request, "member.group.proposed", group, propose)
         except (ConflictError, MalformedError, PolicyError) as error:
-            return await self._list(request, 422, group=say(WOULD_NOT_APPLY) % {"why": error.text})
+            return await self._list(request, 422, group=say(WOULD_NOT_APPLY) % {"why": told(error, wording(request))})
         return _file(made.encode() + b"\n", f"group-{group}.p2p-proposal")
 
     async def _decide(  # noqa: PLR0917  # one page for every decision about a member
@@ -287,7 +290,7 @@ class MemberPages:
             try:
                 made = await act(self._picture, request, f"member.{decision}.proposed", member, propose, **facts)
             except (ConflictError, MalformedError, PolicyError) as error:
-                errors = {"form": say(WOULD_NOT_APPLY) % {"why": error.text}}
+                errors = {"form": say(WOULD_NOT_APPLY) % {"why": told(error, wording(request))}}
             else:
                 return _file(made.encode() + b"\n", f"{decision}-{member}.p2p-proposal")
         done = await ask(self._picture, request, count)

@@ -25,9 +25,10 @@ from node.console.looking import Looking
 from node.drafts import Draft
 from node.redaction import Choices
 from node.review import Choice
-from port2port.console.pages import Tab, fragment, page
+from port2port.console.pages import Tab, fragment, page, wording
 from port2port.console.people import Person, current, needs
 from port2port.console.roles import Role
+from port2port.console.told import told
 from port2port.console.words import N_
 from port2port.errors import ConflictError, MalformedError, NotFoundError, Port2PortError
 
@@ -229,7 +230,7 @@ class DeskRoom:
             rejections=REJECTIONS,
             validities=VALIDITIES,
             severity=desk_queue.severity_of(opened.draft),
-            error="" if error is None else error.text,
+            error="" if error is None else told(error, wording(request)),
             may_decide=may,
             look=look,
             is_mine=look is None or look.who == person.pseudonym,

@@ -17,9 +17,10 @@ from starlette.routing import Route
 from node.console.context import DeskContext
 from node.duty import HORIZON_DAYS, Rota, RotaError, Watch
 from port2port.console.app import Section
-from port2port.console.pages import page
+from port2port.console.pages import page, wording
 from port2port.console.people import needs
 from port2port.console.roles import Role
+from port2port.console.told import told
 
 READS: Final = (Role.VIEWER, Role.OFFICER, Role.APPROVER, Role.ADMIN)
 
@@ -55,7 +56,7 @@ class DutyPages:
         try:
             rota = await asyncio.to_thread(self._desk.rota)
         except RotaError as error:
-            rota, broken = None, error.text
+            rota, broken = None, told(error, wording(request))
         return page(
             request,
             "node/duty.html",

@@ -16,9 +16,10 @@ from node.console import act_view
 from node.console.context import DeskContext
 from node.console.desk_pages import READERS, asked_of, tell
 from node.progress import Progress
-from port2port.console.pages import Tab, fragment, page
+from port2port.console.pages import Tab, fragment, page, wording
 from port2port.console.people import current, needs
 from port2port.console.roles import Role
+from port2port.console.told import told
 from port2port.console.words import N_
 from port2port.errors import ConflictError, MalformedError, NotFoundError, Port2PortError
 
@@ -113,7 +114,7 @@ class SentRoom:
             request,
             "node/sent_one.html",
             status=status,
-            error="" if error is None else error.text,
+            error="" if error is None else told(error, wording(request)),
             may_decide=current(request).has(Role.APPROVER),
             **facts,
         )

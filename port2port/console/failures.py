@@ -16,9 +16,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from port2port.console.pages import fragment, page
+from port2port.console.pages import fragment, page, wording
 from port2port.console.people import SignedOutError, to_sign_in
 from port2port.console.security import ForeignRequestError, FormTokenError
+from port2port.console.told import told
 from port2port.console.words import N_
 from port2port.errors import (
     ConflictError,
@@ -36,73 +37,79 @@ RETRY_S: Final = 5
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Failure:
-    """One kind of error page. ``title`` and ``advice`` are message ids."""
+    """One kind of error page, for the errors of ``family``. ``title`` and ``advice`` are message ids."""
 
+    family: type[Exception]
     status: int
     title: str
     advice: str
     detailed: bool = False  # whether the error's own sentence helps the reader
 
 
-NOT_FOUND: Final = Failure(
-    status=404,
-    title=N_("This page does not exist"),
-    advice=N_("It is not there, or it is not there for you. Check the address, or go back to the start."),
-)
-NOT_ALLOWED: Final = Failure(
-    status=403,
-    title=N_("This is not allowed"),
-    advice=N_("The rules do not permit this step. Nothing was changed."),
-    detailed=True,
-)
-FORM_EXPIRED: Final = Failure(
-    status=403,
-    title=N_("This form is no longer valid"),
-    advice=N_("It was opened by somebody else or too long ago. Nothing was changed. Go back and open it again."),
-)
-FOREIGN: Final = Failure(
-    status=403,
-    title=N_("This request did not come from our own pages"),
-    advice=N_("Nothing was changed. If you did not expect this, tell your security officer."),
-)
-CONFLICT: Final = Failure(
-    status=409,
-    title=N_("Somebody was faster"),
-    advice=N_("What you saw has changed since. Nothing was changed by you. Read it again and decide anew."),
-    detailed=True,
-)
-TOO_LARGE: Final = Failure(
-    status=413,
-    title=N_("This is too large"),
-    advice=N_("Send less or a smaller file. Nothing was changed."),
-)
-MALFORMED: Final = Failure(
-    status=400,
-    title=N_("Something in the form is not right"),
-    advice=N_("Nothing was changed. Go back, correct it, and send it again."),
-    detailed=True,
-)
-UNAVAILABLE: Final = Failure(
-    status=503,
-    title=N_("This is not possible at the moment"),
-    advice=N_("Nothing was lost. Try again in a few seconds."),
+# In this order: the first family that an error belongs to is its page.
+KINDS: Final = (
+    Failure(
+        family=NotFoundError,
+        status=404,
+        title=N_("This page does not exist"),
+        advice=N_("It is not there, or it is not there for you. Check the address, or go back to the start."),
+    ),
+    Failure(
+        family=FormTokenError,
+        status=403,
+        title=N_("This form is no longer valid"),
+        advice=N_("It was opened by somebody else or too long ago. Nothing was changed. Go back and open it again."),
+    ),
+    Failure(
+        family=ForeignRequestError,
+        status=403,
+        title=N_("This request did not come from our own pages"),
+        advice=N_("Nothing was changed. If you did not expect this, tell your security officer."),
+    ),
+    Failure(
+        family=PolicyError,
+        status=403,
+        title=N_("This is not allowed"),
+        advice=N_("The rules do not permit this step. Nothing was changed."),
+        detailed=True,
+    ),
+    Failure(
+        family=ConflictError,
+        status=409,
+        title=N_("Somebody was faster"),
+        advice=N_("What you saw has changed since. Nothing was changed by you. Read it again and decide anew."),
+        detailed=True,
+    ),
+    Failure(
+        family=TooLargeError,
+        status=413,
+        title=N_("This is too large"),
+        advice=N_("Send less or a smaller file. Nothing was changed."),
+    ),
+    Failure(
+        family=MalformedError,
+        status=400,
+        title=N_("Something in the form is not right"),
+        advice=N_("Nothing was changed. Go back, correct it, and send it again."),
+        detailed=True,
+    ),
+    Failure(
+        family=UnavailableError,
+        status=503,
+        title=N_("This is not possible at the moment"),
+        advice=N_("Nothing was lost. Try again in a few seconds."),
+    ),
 )
 UNFORESEEN: Final = Failure(
+    family=Exception,
     status=500,
     title=N_("Something went wrong here"),
     advice=N_("It is logged. Tell the people who run this system the number below."),
 )
-_BY_ERROR: Final[tuple[tuple[type[Port2PortError], Failure], ...]] = (
-    (NotFoundError, NOT_FOUND),
-    (FormTokenError, FORM_EXPIRED),
-    (ForeignRequestError, FOREIGN),
-    (PolicyError, NOT_ALLOWED),
-    (ConflictError, CONFLICT),
-    (TooLargeError, TOO_LARGE),
-    (MalformedError, MALFORMED),
-    (UnavailableError, UNAVAILABLE),
-)
-_BY_STATUS: Final = {400: MALFORMED, 413: TOO_LARGE, 503: UNAVAILABLE}
+_BY_FAMILY: Final = {kind.family: kind for kind in KINDS}
+_BY_STATUS: Final = {
+    _BY_FAMILY[family].status: _BY_FAMILY[family] for family in (MalformedError, TooLargeError, UnavailableError)
+}
 
 
 class Failures:
@@ -136,7 +143,7 @@ def answer(request: Request, error: Exception) -> Response:
     number = secrets.token_hex(4)
     if failure is UNFORESEEN:
         logger.error("request failed", extra={"error_id": number}, exc_info=error)
-    detail = error.text if failure.detailed and isinstance(error, Port2PortError) else ""
+    detail = told(error, wording(request)) if failure.detailed and isinstance(error, Port2PortError) else ""
     headers = _headers(error, failure)
     facts = {"failure": failure, "number": number if failure is UNFORESEEN else "", "detail": detail}
     if request.headers.get("HX-Request") == "true":
@@ -151,10 +158,11 @@ def answer(request: Request, error: Exception) -> Response:
 def kind_of(error: Exception) -> Failure:
     """The page that goes with an error."""
     if isinstance(error, HTTPException):
-        return _BY_STATUS.get(error.status_code) or (NOT_FOUND if error.status_code < 500 else UNFORESEEN)
-    return next((failure for family, failure in _BY_ERROR if isinstance(error, family)), UNFORESEEN)
+        absent = _BY_FAMILY[NotFoundError]
+        return _BY_STATUS.get(error.status_code) or (absent if error.status_code < 500 else UNFORESEEN)
+    return next((kind for kind in KINDS if isinstance(error, kind.family)), UNFORESEEN)
 
 
 def _headers(error: Exception, failure: Failure) -> dict[str, str]:
     given = dict(error.headers or {}) if isinstance(error, HTTPException) else {}
-    return {**given, "Retry-After": str(RETRY_S)} if failure is UNAVAILABLE else given
+    return {**given, "Retry-After": str(RETRY_S)} if failure.status == 503 else given

@@ -10,6 +10,7 @@ although they are imported without context: what belongs to one request is looke
 | ``language_name("nl")`` | Nederlands |
 | ``asset("map.mjs")``, ``icon("ship")`` | address of a file; a picture from the sprite |
 | ``shown(text)`` | foreign text, its control and bidi characters made visible |
+| ``worded(text)`` | a sentence of our own domain (why, alarm, state) in the reader's language |
 | ``csrf()``, ``form_token()`` | the hidden field of every form with method post; its value |
 | ``nonce``, ``hx_nonce`` | nonce of scripts; value of the attribute ``hx-nonce`` of every element with hx attributes |
 | ``person``, ``tabs``, ``ribbon``, ``path``, ``here`` (with query) | who, where |
@@ -27,6 +28,7 @@ from typing import Final
 
 from babel import Locale
 from jinja2 import BaseLoader, Environment, PackageLoader, PrefixLoader, StrictUndefined
+from jinja2.bccache import Bucket, BytecodeCache
 from markupsafe import Markup, escape
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
@@ -35,6 +37,7 @@ from port2port.clock import Clock
 from port2port.console.assets import Assets
 from port2port.console.people import KEYBOARDS, THEMES, Person, signed_in
 from port2port.console.security import FORM_FIELD
+from port2port.console.told import told_text
 from port2port.console.words import Wording, Words
 from port2port.errors import InvariantError
 
@@ -43,6 +46,7 @@ THEME_COOKIE: Final = "p2p-theme"
 KEYBOARD_COOKIE: Final = "p2p-keyboard"
 _HIDDEN_CATEGORIES: Final = frozenset({"Cc", "Cf", "Co", "Cs", "Zl", "Zp", "Cn"})
 _PLAIN_CONTROLS: Final = frozenset("\n\t")
+_COMPILED: Final[dict[str, bytes]] = {}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,6 +100,19 @@ class _Nonce:
     __str__ = __html__
 
 
+class _CompiledOnce(BytecodeCache):
+    """Each text of a template is compiled once in a process, however many consoles it opens: that takes 10 ms each.
+
+    A bucket's key names the file and its checksum the text, so that a changed template is compiled anew.
+    """
+
+    def load_bytecode(self, bucket: Bucket) -> None:
+        bucket.bytecode_from_string(_COMPILED.get(bucket.key, b""))
+
+    def dump_bytecode(self, bucket: Bucket) -> None:
+        _COMPILED[bucket.key] = bucket.bytecode_to_string()
+
+
 class Pages:
     """All templates of a console. One for each application, at ``app.state.pages``."""
 
@@ -126,6 +143,7 @@ class Pages:
             trim_blocks=True,
             lstrip_blocks=True,
             extensions=["jinja2.ext.do"],
+            bytecode_cache=_CompiledOnce(),
         )
         self.environment.globals.update(self._globals())
 
@@ -141,6 +159,7 @@ class Pages:
             "icon": self.icon,
             "language_name": language_name,
             "shown": shown,
+            "worded": lambda text: told_text(text, _wording()),
             "csrf": csrf,
             "form_token": form_token,
             "nonce": nonce,
