@@ -31,6 +31,7 @@ from port2port.console.app import Section
 from port2port.console.pages import page, wording
 from port2port.console.people import current, needs
 from port2port.console.roles import Role
+from port2port.console.security import takes_files
 from port2port.errors import MalformedError, ProfileError
 from port2port.geo import Position
 from port2port.identifiers import IdentifierError
@@ -103,6 +104,7 @@ class ReportPages:
         await desk.store.write(lambda c: desk.signin.note(c, request, "report-started", kind.name))
         return self._page(request, kind, Typed(values={k: v for k, v in typed.values.items() if k in allowed}))
 
+    @takes_files
     async def send(self, request: Request) -> Response:
         """Make it a draft on the desk."""
         desk, kind, typed = self._desk, _kind(request), await _typed(request)

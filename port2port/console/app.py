@@ -1,7 +1,7 @@
 """Builds the web application of a console from its sections.
 
-Outermost first: headers, host, error pages, origin, sessions (given by the caller), forms, routes. A section brings
-routes, tabs, templates, files and words; the frame brings everything that is the same on every page.
+Outermost first: headers, host, error pages, addresses, origin, sessions (given by the caller), forms, routes. A section
+brings routes, tabs, templates, files and words; the frame brings everything that is the same on every page.
 """
 
 from __future__ import annotations
@@ -22,7 +22,8 @@ from port2port.console.assets import load_assets
 from port2port.console.failures import Failures, answer
 from port2port.console.live import Live
 from port2port.console.pages import Pages, Ribbon, Tab
-from port2port.console.security import FormLimits, Forms, FormTokens, Headers, Host, SameOrigin
+from port2port.console.plain_text import Addresses
+from port2port.console.security import FormLimits, Forms, FormTokens, Headers, Host, SameOrigin, routes_with_files
 from port2port.console.settings import ConsoleSettings
 from port2port.console.words import load_words
 from port2port.errors import Port2PortError
@@ -91,20 +92,27 @@ def build(parts: Parts) -> Starlette:
         title=parts.title,
         ribbon=parts.ribbon,
     )
+    routes = [
+        assets.route(),
+        *frame_pages.routes(),
+        *(route for section in parts.sections for route in section.routes),
+    ]
     app = Starlette(
-        routes=[
-            assets.route(),
-            *frame_pages.routes(),
-            *(route for section in parts.sections for route in section.routes),
-        ],
+        routes=routes,
         middleware=[
             Middleware(Headers, secure=settings.secure),
             Middleware(Host, origin=settings.origin),
             Middleware(Failures),
+            Middleware(Addresses),
             Middleware(SameOrigin, origin=settings.origin),
             *parts.middleware,
             Middleware(Failures),
-            Middleware(Forms, tokens=FormTokens(parts.form_secret), limits=parts.form_limits),
+            Middleware(
+                Forms,
+                tokens=FormTokens(parts.form_secret),
+                limits=parts.form_limits,
+                files=routes_with_files(routes),
+            ),
         ],
         exception_handlers={HTTPException: answer, Port2PortError: answer},
     )

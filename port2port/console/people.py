@@ -95,15 +95,23 @@ def to_sign_in(request: Request) -> Response:
     """
     here = request.url.path + (f"?{request.url.query}" if request.url.query else "")
     fragment = request.headers.get("HX-Request") == "true"
-    back = urlsplit(request.headers.get("HX-Current-URL", ""))
     if fragment:
-        here = back.path + (f"?{back.query}" if back.query else "")
+        here = _without_site(request.headers.get("HX-Current-URL", ""))
     elif request.method not in {"GET", "HEAD"}:
         here = "/"
     where = f"{SIGN_IN_PATH}?{urlencode({'next': safe_next(here)})}"
     if fragment:
         return Response(status_code=401, headers={"HX-Redirect": where})
     return RedirectResponse(where, 303)
+
+
+def _without_site(address: str) -> str:
+    """Path and query of an address that a browser says it is at; "/" for what is no address."""
+    try:
+        parts = urlsplit(address)
+    except ValueError:
+        return "/"
+    return parts.path + (f"?{parts.query}" if parts.query else "")
 
 
 def safe_next(text: str) -> str:

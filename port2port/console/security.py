@@ -6,26 +6,32 @@
    reads nothing.
 3. ``SameOrigin``: unsafe methods come from our own pages, or are refused before anything is read.
 4. ``Forms`` (behind the sessions): the body within its bound, the form's fields within theirs, and a token that
-   belongs to this browser *and* this person: a form that one officer opened cannot be sent as the next one.
+   belongs to this browser *and* this person: a form that one officer opened cannot be sent as the next one. Who is
+   signed out may send little; files are taken only by a route that says so, of somebody who is signed in.
+
+Between 2 and 3 stands ``plain_text.Addresses``: path, query and cookies are text, and not too long.
 """
 
 from __future__ import annotations
 
 import hmac
 import secrets
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
-from typing import Final
+from typing import Final, TypeVar
 from urllib.parse import urlsplit
 
+from python_multipart.multipart import parse_options_header
 from starlette.datastructures import Headers as HeaderMap
 from starlette.datastructures import MutableHeaders
 from starlette.requests import Request, cookie_parser
+from starlette.routing import BaseRoute, Match, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from port2port.console.people import signed_in
-from port2port.errors import PolicyError, TooLargeError
+from port2port.console.people import Person, signed_in
+from port2port.console.plain_text import require_text
+from port2port.errors import MalformedError, PolicyError, TooLargeError
 from port2port.limits import KIB, MIB
 
 FORM_FIELD: Final = "form_token"
@@ -33,7 +39,11 @@ FORM_HEADER: Final = "x-form-token"
 FORM_COOKIE: Final = "__Host-p2p-form"
 SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 _COOKIE_CHARS: Final = 43
-_FORM_TYPES: Final = ("application/x-www-form-urlencoded", "multipart/form-data")
+_FORM_TYPES: Final = frozenset({b"application/x-www-form-urlencoded", b"multipart/form-data"})
+_CHARSETS: Final = frozenset({b"utf-8", b"utf8"})
+_TAKES_FILES: Final = "takes_files"
+
+T = TypeVar("T", bound=Callable[..., object])
 
 
 class ForeignRequestError(PolicyError):
@@ -54,11 +64,19 @@ class BodyTooLargeError(TooLargeError):
     code = "BODY_TOO_LARGE"
 
 
+class FormCharsetError(MalformedError):
+    """A form in another spelling than UTF-8, in which every page of ours asks for it."""
+
+    code = "FORM_CHARSET"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FormLimits:
-    """Bounds of one request body."""
+    """Bounds of one request body: of who is signed out, of a form, and of a form with files."""
 
-    body_bytes: int = 12 * MIB  # a photo and the fields around it
+    signed_out_bytes: int = 64 * KIB
+    body_bytes: int = 1 * MIB
+    files_bytes: int = 13 * MIB  # a photo and the fields around it
     fields: int = 2_000  # as many rows as a page lists
     files: int = 8
     field_bytes: int = 256 * KIB
@@ -171,6 +189,17 @@ def is_own(headers: Mapping[str, str], origin: str) -> bool:
     return site == "same-origin" and sent in {None, "null", origin}
 
 
+def takes_files(endpoint: T) -> T:
+    """Mark an endpoint whose form carries files: its body may be as long as ``FormLimits.files_bytes``."""
+    setattr(endpoint, _TAKES_FILES, True)
+    return endpoint
+
+
+def routes_with_files(routes: Sequence[BaseRoute]) -> tuple[Route, ...]:
+    """The routes whose endpoints are marked by ``takes_files``, also behind a guard."""
+    return tuple(one for one in routes if isinstance(one, Route) and getattr(one.endpoint, _TAKES_FILES, False))
+
+
 class FormTokens:
     """Makes and checks form tokens. ``secret`` is shared by the processes that serve one address."""
 
@@ -193,10 +222,11 @@ class Forms:
     it is set by the first response that asked for one.
     """
 
-    def __init__(self, app: ASGIApp, *, tokens: FormTokens, limits: FormLimits) -> None:
+    def __init__(self, app: ASGIApp, *, tokens: FormTokens, limits: FormLimits, files: Sequence[Route] = ()) -> None:
         self._app = app
         self._tokens = tokens
         self._limits = limits
+        self._files = tuple(files)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = Request(scope)
@@ -218,22 +248,37 @@ class Forms:
 
         request.state.form_token = form_token
         if scope["method"] not in SAFE_METHODS:
-            body = await _whole(receive, self._limits.body_bytes)
+            body = await _whole(receive, self._bound(scope, person))
             sent = await self._sent_token(scope, body)
             if cookie is None or not self._tokens.holds(sent, cookie, account):
                 raise FormTokenError("this form is no longer valid; open the page again")
             receive = _replayed(body, receive)
         await self._app(scope, receive, with_cookie)
 
+    def _bound(self, scope: Scope, person: Person | None) -> int:
+        if person is None:
+            return self._limits.signed_out_bytes
+        if any(route.matches(scope)[0] is Match.FULL for route in self._files):
+            return self._limits.files_bytes
+        return self._limits.body_bytes
+
     async def _sent_token(self, scope: Scope, body: bytes) -> str:
-        """The token in the header or in the form; reading the form also holds it to its bounds."""
+        """The token in the header or in the form; reading the form also holds it to its bounds, and to text.
+
+        Raises FormCharsetError: what a browser names as the spelling of a form would choose how we read it.
+        """
         request = Request(dict(scope), _replayed(body, _nothing))
-        if not request.headers.get("content-type", "").startswith(_FORM_TYPES):
+        kind, options = parse_options_header(request.headers.get("content-type", ""))  # as the endpoint will read it
+        if kind not in _FORM_TYPES:
             return request.headers.get(FORM_HEADER, "")
+        if options.get(b"charset", b"utf-8").lower() not in _CHARSETS:
+            raise FormCharsetError("a form is sent in UTF-8")
         limits = self._limits
         async with request.form(
             max_files=limits.files, max_fields=limits.fields, max_part_size=limits.field_bytes
         ) as form:
+            for name, value in form.multi_items():
+                require_text(name, value if isinstance(value, str) else value.filename or "")
             given = form.get(FORM_FIELD)
         return given if isinstance(given, str) else request.headers.get(FORM_HEADER, "")
 

@@ -22,6 +22,7 @@ from port2port.console.live import Live
 from port2port.console.pages import Tab, fragment, page
 from port2port.console.people import Person, needs
 from port2port.console.roles import Role
+from port2port.console.security import takes_files
 from port2port.console.serving import ConsoleServer
 from port2port.console.settings import ConsoleSettings
 from port2port.console.words import N_
@@ -63,6 +64,11 @@ async def _echo(request: Request) -> Response:
         return page(request, "room/desk.html", items=[str(form["what"])])
 
 
+@takes_files
+async def _upload(request: Request) -> Response:
+    return await _echo(request)
+
+
 async def _gallery(request: Request) -> Response:
     return page(request, "room/gallery.html")
 
@@ -95,6 +101,7 @@ ROOM = Section(
     routes=(
         Route("/", _show),
         Route("/echo", _echo, methods=["POST"]),
+        Route("/upload", needs("officer")(_upload), methods=["POST"]),
         Route("/refuse", _refuse, methods=["GET", "POST"]),
         Route("/gallery", _gallery),
         Route("/piece", _piece),
