@@ -106,6 +106,21 @@ def start(
     return secret
 
 
+def rotate(connection: Connection, name: str) -> str:
+    """The same session under another id and name, where what it may do has changed; the old ones open nothing.
+
+    It began when it began: neither the end of the shift nor "signed in just now" moves. Raises NotFoundError.
+    """
+    row = connection.execute(sa.select(_SESSION).where(_SESSION.c.name == name)).first()
+    if row is None:
+        raise NotFoundError("there is no such session")
+    forget(connection, name)
+    secret = secrets.token_urlsafe(32)
+    fresh = {"digest": digest_of(secret), "name": secrets.token_hex(8)}
+    connection.execute(sa.insert(_SESSION).values({**row._mapping, **fresh}))  # noqa: SLF001  # SQLAlchemy's public way
+    return secret
+
+
 def find(connection: Connection, secret: str, now: datetime, lifetimes: Lifetimes = LIFETIMES) -> Visit | None:
     """Who the cookie's id belongs to; None where it is unknown, over, or of a disabled account. Reads only."""
     row = connection.execute(sa.select(_SESSION).where(_SESSION.c.digest == digest_of(secret))).first()

@@ -135,13 +135,11 @@ class Roll:
         return ""
 
     def _roles(self, connection: Connection, request: Request, form: dict[str, str]) -> str:
-        """New roles end the sessions that had the old ones; the admin's own goes on under a new id."""
-        account = text(form, "account")
+        """New roles end the sessions that had the old ones; the admin's own goes on under a new id, no younger."""
+        account, person = text(form, "account"), current(request)
         accounts.set_roles(connection, account, parse_roles(text(form, "roles")))
-        sessions.end_all(connection, account)
-        if account != current(request).account:
-            return ""
-        return self._signin.begin(connection, request, accounts.by_id(connection, account), method="roles")
+        sessions.end_all(connection, account, but=person.session)
+        return sessions.rotate(connection, person.session) if account == person.account else ""
 
     def _disable(self, connection: Connection, _request: Request, form: dict[str, str]) -> str:
         accounts.set_disabled(connection, text(form, "account"), disabled=True)

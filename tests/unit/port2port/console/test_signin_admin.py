@@ -222,6 +222,32 @@ def test_an_admin_who_changes_his_own_roles_goes_on_under_a_new_id(desk: SignedC
     assert desk.browser().as_(before).get("/accounts").status_code == 303
 
 
+def test_changing_ones_own_roles_is_no_sign_in(desk: SignedConsole) -> None:
+    account = desk.account("D-01", Role.ADMIN, Role.VIEWER)
+    visitor = desk.browser().as_(desk.session(account.id))
+    form = {"act": "roles", "account": account.id, "roles": "admin viewer"}
+    for _ in range(3):
+        desk.clock.advance(190)
+        assert visitor.post("/accounts/change", form, page="/accounts").status_code == 303
+    desk.clock.advance(40)
+    assert visitor.post("/accounts/change", form, page="/accounts").status_code == 403
+    for _ in range(29):
+        desk.clock.advance(1_470)
+        visitor.get("/accounts")
+    assert visitor.get("/accounts").status_code == 303
+
+
+def test_changing_ones_own_roles_gives_a_bounded_session_no_more_than_it_had(desk: SignedConsole) -> None:
+    account = desk.account("D-01", Role.ADMIN, Role.APPROVER)
+    capped = desk.session(account.id, roles=frozenset({Role.ADMIN}))
+    visitor = desk.browser().as_(capped)
+    form = {"act": "roles", "account": account.id, "roles": "admin approver"}
+    assert visitor.post("/accounts/change", form, page="/accounts").status_code == 303
+    assert visitor.secret != capped
+    assert visitor.get("/accounts").status_code == 200
+    assert visitor.get("/approve").status_code == 404
+
+
 def test_the_last_admin_stays_one(desk: SignedConsole) -> None:
     key = Authenticator()
     admin = enrolled(desk, "D-01", key)
