@@ -44,6 +44,7 @@ class Reason(Enum):
     SEVERE = "severe"
     SUBJECT = "subject"
     MARKING = "marking"
+    LEVEL = "level"
     PORT_RULE = "port-rule"
 
     @property
@@ -59,6 +60,7 @@ _SENTENCES: Final = {
     Reason.SEVERE: "the finding is of high severity",
     Reason.SUBJECT: "it is about more than a vessel, a container, a drone or a domain",
     Reason.MARKING: "one officer publishes TLP:CLEAR to TLP:AMBER only",
+    Reason.LEVEL: "it sets a security level",
     Reason.PORT_RULE: "this port's own rule asks for two",
 }
 
@@ -113,8 +115,9 @@ def weigh(facts: Facts, rule: TwoPersonRule) -> Need:
     found = [reason for reason, holds in _cases(facts, rule) if holds]
     if not found:
         return Need(officers=1)
-    # Personal data takes two signatures at every reader: no port can override that for the others.
-    return Need(officers=2, reasons=tuple(found), may_override=rule.overrides and Reason.PERSONAL_DATA not in found)
+    # These take two signatures at every reader: no port can override that for the others.
+    everywhere = {Reason.PERSONAL_DATA, Reason.LEVEL}
+    return Need(officers=2, reasons=tuple(found), may_override=rule.overrides and everywhere.isdisjoint(found))
 
 
 def _cases(facts: Facts, rule: TwoPersonRule) -> list[tuple[Reason, bool]]:
@@ -126,6 +129,7 @@ def _cases(facts: Facts, rule: TwoPersonRule) -> list[tuple[Reason, bool]]:
         (Reason.SEVERE, facts.action == "reject" and _at_least(facts.severity, rule.reject_from)),
         (Reason.SUBJECT, publishes and not (facts.subjects and facts.subjects <= ONE_OFFICER_SUBJECTS)),
         (Reason.MARKING, publishes and tlp is Tlp.RED),
+        (Reason.LEVEL, facts.action == "level"),
         (Reason.PORT_RULE, _by_port(facts, rule)),
     ]
 

@@ -27,11 +27,14 @@ from node.two_person import Facts, Need
 from port2port import sharing
 from port2port.canonical import Json
 from port2port.clock import to_text
+from port2port.levels import Level
 from port2port.statement import Statement
+from port2port.tlp import Tlp
 
 PUBLISH: Final = "publish"
 REJECT: Final = "reject"
 RETRACT: Final = "retract"
+LEVEL: Final = "level"
 SAY: Final = "say"
 CONFIRM: Final = "confirm-override"
 _PUBLISHING: Final = frozenset({"publish", "report", "note", "import", "reshare"})
@@ -152,6 +155,28 @@ def say(connection: Connection, author: Author, subject: str, proposal: Proposal
     facts: dict[str, Json] = {"at": to_text(asked.now), "what": proposal.kind, "tlp": proposal.tlp.value}
     plan = _Plan(
         kind=SAY, subject=subject, need=two_person.weigh(found, asked.rule), facts=facts, proposals=(proposal,)
+    )
+    return _freeze(connection, author, plan, asked)
+
+
+def set_levels(
+    connection: Connection, author: Author, levels: Sequence[Level], tlp: Tlp, asked: Asked
+) -> Prepared:
+    """An act that sets security levels: one statement for each change, logged in this order; two officers, always.
+
+    Raises ActWaitsError where one about such a place waits, or the error of the first rule in the way.
+    """
+    places = {one.locode for one in levels}
+    for act in act_store.listed(connection):
+        if act.kind == LEVEL and places & set(act.subject.split()):
+            raise ActWaitsError(f"act {act.id} about {act.subject} waits for signatures", act=act.id)
+    said: list[Json] = [one.to_body() for one in levels]
+    plan = _Plan(
+        kind=LEVEL,
+        subject=" ".join(sorted(places)),
+        need=two_person.weigh(Facts(action=LEVEL, tlp=tlp), asked.rule),
+        facts={"at": to_text(asked.now), "levels": said, "reason": levels[0].reason, "tlp": tlp.value},
+        proposals=[Proposal(kind="level", objects=(), tlp=tlp, handling="act", body=one.to_body()) for one in levels],
     )
     return _freeze(connection, author, plan, asked)
 

@@ -30,6 +30,7 @@ REASONS: Final[Mapping[str, str]] = {
     Reason.SEVERE.value: N_("the finding is of high severity"),
     Reason.SUBJECT.value: N_("it is about more than a vessel, a container, a drone or a domain"),
     Reason.MARKING.value: N_("one officer publishes TLP:CLEAR to TLP:AMBER only"),
+    Reason.LEVEL.value: N_("it sets a security level"),
     Reason.PORT_RULE.value: N_("this port's own rule asks for two"),
 }
 KINDS: Final[Mapping[str, str]] = {
@@ -37,6 +38,7 @@ KINDS: Final[Mapping[str, str]] = {
     preparing.REJECT: N_("Reject"),
     preparing.RETRACT: N_("Take back"),
     preparing.SAY: N_("Say"),
+    preparing.LEVEL: N_("Security level"),
     preparing.CONFIRM: N_("Second check"),
     "suppress": N_("Silence"),
     "end-suppression": N_("End a suppression"),
