@@ -202,6 +202,22 @@ ERRORS: Final = (
     N_("there is no such step"),
     N_("there is no such change"),
     N_("there is no such link"),
+    N_("none of these can be rejected together: two officers reject each on its own page"),
+    N_("only drafts are rejected: choose some of them"),
+    N_("this is no id"),
+    N_("a day is written as in 2026-11-22"),
+    N_("an object in this names %(object)s, which another port made: %(why)s"),
+    N_("a report is about one of: %(list)s"),
+    N_("a purpose is one of: %(list)s"),
+    N_("a suppression is one of %(list)s"),
+    N_("works are one of: %(list)s"),
+    N_("a setting has a short name in lower case and at most 8,000 characters"),
+    N_("this setting does not know this value"),
+    N_("a person keeps at most 100 settings"),
+    N_("another passkey answered than the one that is offered"),
+    N_("the field %(field)s holds a character that is no text: write it anew"),
+    N_("this address is too long"),
+    N_("act %(act)s about %(subject)s waits for signatures"),
 )
 STATES: Final = (
     N_("it waited longer than %(span)s: look at it again"),
@@ -294,4 +310,16 @@ ALARMS: Final = (
     N_("this software is %(version)s, the federation asks for %(minimum)s or newer: upgrade this node"),
     N_("the TLS certificate could not be renewed: %(why)s"),
 )
-ALL: Final = (*ERRORS, *STATES, *READERS, *ALARMS)
+FINDINGS: Final = (
+    N_("%(subject)s (ship type %(type)s) moves at %(speed)s kn in %(place)s, limit %(limit)s kn"),
+    N_("%(subject)s (ship type %(type)s) entered, or was found in, %(place)s, closed to ships of its type"),
+    N_("%(subject)s (ship type %(type)s) left %(place)s, closed to ships of its type"),
+    N_(
+        "%(head)s: %(apart)s nm apart (limit %(limit)s nm); %(new)s reports in cell %(newcell)s since "
+        "%(since)s, %(old)s in cell %(oldcell)s in the same time"
+    ),
+    N_("MMSI %(mmsi)s is shown by two transmitters at once"),
+    N_("MMSI %(mmsi)s is a default or test value shared by several transmitters"),
+    N_("unknown"),
+)
+ALL: Final = (*ERRORS, *STATES, *READERS, *ALARMS, *FINDINGS)
