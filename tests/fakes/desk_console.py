@@ -14,7 +14,7 @@ import re
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import timedelta
-from functools import cached_property
+from functools import cache, cached_property
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import sqlalchemy as sa
@@ -25,7 +25,7 @@ from node.console.building import parts_of
 from node.console.context import DeskContext
 from node.console.sink import NodeAudit
 from node.data import starter_places
-from node.places import load_places
+from node.places import Places, load_places
 from node.settings import KeySettings, NodeSettings
 from node.tracks import Tracks
 from port2port import keys
@@ -184,6 +184,12 @@ def apart(action: Callable[[], T]) -> T:
         return pool.submit(action).result()
 
 
+@cache
+def _starter_map() -> Places:
+    """Nobody changes it."""
+    return load_places(starter_places())
+
+
 @contextlib.contextmanager
 def desk_console(home: Path, *, fed: Federation | None = None, **settings: Any) -> Iterator[DeskConsole]:
     """Such a console; ``settings`` are those of the table ``[console]``."""
@@ -199,7 +205,7 @@ def desk_console(home: Path, *, fed: Federation | None = None, **settings: Any) 
         clock=clock,
         author=desk.author,
         defaults=desk.defaults,
-        places=load_places(starter_places()),
+        places=_starter_map(),
         tracks=Tracks(),
         live=Live(clock),
         signin=SignIn(
