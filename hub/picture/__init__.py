@@ -23,6 +23,7 @@ from hub.picture.queries import (
 )
 from hub.picture.reading import Reading, read_as
 from hub.picture.related import REASONS, related
+from hub.picture.unseen import AFTER_MS, LONGEST_MS, NotSeen, answers_known, by_member, knows, not_seen, owing
 from hub.picture.values import (
     CLASSES,
     DECISION,
@@ -45,11 +46,13 @@ from hub.picture.values import (
 from hub.picture.view import View, ViewError
 
 __all__ = [
+    "AFTER_MS",
     "CLASSES",
     "DECISION",
     "FAILS",
     "HOLDS",
     "INFORMATION",
+    "LONGEST_MS",
     "PER_FOLD",
     "REASONS",
     "SEVERITIES",
@@ -60,6 +63,7 @@ __all__ = [
     "Item",
     "LevelNow",
     "Line",
+    "NotSeen",
     "Page",
     "Point",
     "PortTile",
@@ -73,6 +77,8 @@ __all__ = [
     "ViewError",
     "Why",
     "acknowledge",
+    "answers_known",
+    "by_member",
     "catch_up",
     "check",
     "clear",
@@ -85,9 +91,12 @@ __all__ = [
     "forget_view",
     "items_at",
     "keep",
+    "knows",
     "level_changes",
     "levels_now",
+    "not_seen",
     "one_item",
+    "owing",
     "read_as",
     "rebuild",
     "recipients",

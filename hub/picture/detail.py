@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import orjson
@@ -13,10 +14,11 @@ from hub.picture.provenance import Checks, lines
 from hub.picture.queries import items_of, points_in, sightings
 from hub.picture.reading import Reading
 from hub.picture.related import related
-from hub.picture.values import Detail, Recipient, Track, Why
+from hub.picture.unseen import AFTER_MS, answers_known, asks, belonged, knows
+from hub.picture.values import Detail, Item, Recipient, Track, Why
 from hub.tables import BODY, ENTRY, PICTURE_ITEM, RECEIPT
 from port2port.canonical import Json
-from port2port.clock import from_ms
+from port2port.clock import from_ms, to_ms
 from port2port.errors import NotFoundError
 from port2port.sharing import audience_of, explain
 from port2port.statement import Statement, decode
@@ -48,7 +50,7 @@ def detail(connection: Connection, reading: Reading, checks: Checks, index: int)
     sealed = decode_envelope(bytes(row.envelope))
     said = decode(sealed.statement)
     objects: tuple[Mapping[str, Json], ...] = tuple(orjson.loads(one.body) for one in sealed.objects)
-    named = recipients(connection, reading, said, index)
+    named = _awaited(reading, item, recipients(connection, reading, said, index))
     points = points_in(item.facts)
     return Detail(
         item=item,
@@ -68,11 +70,12 @@ def detail(connection: Connection, reading: Reading, checks: Checks, index: int)
 
 
 def recipients(connection: Connection, reading: Reading, said: Statement, index: int) -> tuple[Recipient, ...]:
-    """The members that may read it today, by name. What they answered is told to the issuer; to others, their own."""
+    """The members that may read it today, by name. What they answered is told to the issuer and to the coordinator;
+    to others, their own.
+    """
     audience = audience_of(said)
     told: dict[tuple[str, str], int] = {}
-    known = sa.or_(RECEIPT.c.issuer == reading.member, RECEIPT.c.member == reading.member)
-    for row in connection.execute(sa.select(RECEIPT).where(RECEIPT.c.index == index, known)):
+    for row in connection.execute(sa.select(RECEIPT).where(RECEIPT.c.index == index, answers_known(reading))):
         told[row.member, row.state] = row.received_ms
     members = [name for name in reading.roster.members() if explain(audience, name, reading.roster)]
     return tuple(
@@ -81,8 +84,25 @@ def recipients(connection: Connection, reading: Reading, said: Statement, index:
             name=reading.name_of(name),
             delivered=_moment(told, name, "delivered"),
             seen=_moment(told, name, "seen"),
+            known=knows(reading, said.issuer, name),
         )
         for name in sorted(members, key=lambda name: (reading.name_of(name), name))
+    )
+
+
+def _awaited(reading: Reading, item: Item, named: tuple[Recipient, ...]) -> tuple[Recipient, ...]:
+    """The same, with who should have seen it by now."""
+    due = asks(item) and to_ms(item.received_at) <= reading.now_ms - AFTER_MS
+    return tuple(
+        replace(
+            one,
+            late=due
+            and one.known
+            and one.seen is None
+            and one.member != item.issuer
+            and belonged(reading.roster, one.member, item.index),
+        )
+        for one in named
     )
 
 

@@ -16,6 +16,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from hub.picture.reading import Reading, rows
+from hub.picture.unseen import answers_known
 from hub.picture.values import Line, Recipient
 from hub.receipts import PAYLOAD_TYPE
 from hub.tables import BODY, CONTROL, ENTRY, RECEIPT
@@ -167,11 +168,11 @@ def _reviewed(checked: Checked, at: datetime | None, decided_by: str) -> Line:
 
 
 def _delivered(connection: Connection, reading: Reading, row: Any, receivers: Sequence[Recipient]) -> Line:
-    """The receipts that the reader may know of: all of its own entries, and its own of others'."""
+    """The receipts that the reader may know of: as ``hub.picture.unseen`` says."""
     receipts = connection.execute(
         sa.select(RECEIPT)
         .where(RECEIPT.c.index == row.index)
-        .where(sa.or_(RECEIPT.c.issuer == reading.member, RECEIPT.c.member == reading.member))
+        .where(answers_known(reading))
         .order_by(RECEIPT.c.received_ms)
     ).all()
     if not receipts:

@@ -16,12 +16,26 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from hub.picture.reading import Reading, rows
-from hub.picture.values import DECISION, SEVERITIES, Bar, Item, LevelNow, Page, Point, PortTile, Seen, Track
+from hub.picture.values import (
+    DECISION,
+    HOUSEKEEPING,
+    INFORMATION,
+    SEVERITIES,
+    Bar,
+    Item,
+    LevelNow,
+    Page,
+    Point,
+    PortTile,
+    Seen,
+    Track,
+)
 from hub.picture.view import View
 from hub.tables import NODE_CONTACT, PICTURE_FACT, PICTURE_ITEM, PICTURE_SEEN
 from port2port.canonical import Json
 from port2port.clock import from_ms, to_ms
 from port2port.errors import NotFoundError
+from port2port.statement import CONTROL_KINDS
 
 ITEM: Final = PICTURE_ITEM
 FACT: Final = PICTURE_FACT
@@ -35,7 +49,11 @@ _LIST_MAX: Final = 10_000
 def filters(reading: Reading, view: View) -> list[sa.ColumnElement[bool]]:
     """The conditions of a view, after the one that limits it to its reader."""
     found: list[sa.ColumnElement[bool]] = [reading.sees(ITEM.c.visibility)]
-    if view.cls:
+    if view.cls == HOUSEKEEPING:
+        found.append(ITEM.c.kind.in_(sorted(CONTROL_KINDS)))
+    elif not view.kinds:  # the federation's own entries are there for whoever asks, and in nobody's way
+        found.append(ITEM.c.kind.not_in(sorted(CONTROL_KINDS)))
+    if view.cls in (DECISION, INFORMATION):
         found.append(ITEM.c.decides == (view.cls == DECISION))
     if view.ports:
         found.append(ITEM.c.issuer.in_(view.ports))
@@ -63,13 +81,17 @@ def feed(connection: Connection, reading: Reading, view: View, *, limit: int = P
 
 
 def counts(connection: Connection, reading: Reading, view: View) -> dict[str, int]:
-    """How many open items need a decision, and how many of the others there are, under the view's other filters."""
+    """How many open items need a decision, how many others there are, and how many entries the federation made for
+    itself (members, groups, keys), under the view's other filters."""
     conditions = filters(reading, View(**{**_fields(view), "cls": "", "before": None}))
     opened = sa.select(sa.func.count()).select_from(ITEM).where(*conditions, *is_open(reading))
     rest = sa.select(sa.func.count()).select_from(ITEM).where(*conditions, ITEM.c.decides.is_(False))
+    kept = filters(reading, View(**{**_fields(view), "cls": HOUSEKEEPING, "before": None}))
+    housekeeping = sa.select(sa.func.count()).select_from(ITEM).where(*kept)
     return {
         "decision": int(connection.execute(opened).scalar_one()),
         "information": int(connection.execute(rest).scalar_one()),
+        "housekeeping": int(connection.execute(housekeeping).scalar_one()),
     }
 
 

@@ -12,7 +12,8 @@ from port2port.canonical import Json
 SEVERITIES: Final = ("low", "medium", "high", "critical")
 DECISION: Final = "decision"
 INFORMATION: Final = "information"
-CLASSES: Final = (DECISION, INFORMATION)
+HOUSEKEEPING: Final = "housekeeping"
+CLASSES: Final = (DECISION, INFORMATION, HOUSEKEEPING)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -137,12 +138,16 @@ class Track:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recipient:
-    """A member that may read the item, and what it said about it; None where the reader may not know that."""
+    """A member that may read the item, and what it said about it. ``known``: whether the reader may know that;
+    ``late``: its officers should have seen it ten minutes ago, and have not.
+    """
 
     member: str
     name: str
     delivered: datetime | None
     seen: datetime | None
+    known: bool = False
+    late: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

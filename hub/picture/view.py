@@ -33,6 +33,7 @@ class ViewError(MalformedError):
 class View:
     """Filters are conjunctions; an empty one lets everything through. Times are whole milliseconds, in UTC.
 
+    Without class and kinds it is what members shared: the federation's own entries are a class of their own.
     ``before`` is the cursor of the feed, ``item`` the entry that is open, ``at`` the map's centre and zoom.
     """
 

@@ -28,15 +28,20 @@ def signin_of(store: NodeStore, settings: NodeSettings, console: ConsoleSettings
 
 def parts_of(desk: DeskContext) -> Parts:
     """What the desk's application is built from."""
-    roster = desk.roster()
-    known = None if roster is None else roster.member_table.get(desk.member)
     return opening.parts_of(
         desk.signin,
         desk.live,
-        title=desk.member if known is None else known.name,
+        title=lambda: _name_of(desk),
         sections=sections(desk),
         demo=lambda: _is_demo(desk),
     )
+
+
+def _name_of(desk: DeskContext) -> str:
+    """This port as the roster names it, which a node that starts for the first time does not have yet."""
+    roster = desk.roster()
+    known = None if roster is None else roster.member_table.get(desk.member)
+    return desk.member if known is None else known.name
 
 
 async def serve(desk: DeskContext) -> None:

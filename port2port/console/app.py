@@ -61,12 +61,15 @@ class Section:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parts:
-    """What a console is built from. ``extras`` are domain objects that endpoints look up by name."""
+    """What a console is built from. ``extras`` are domain objects that endpoints look up by name.
+
+    ``title`` is the name of the console's organisation; one that may become known later is asked for each page.
+    """
 
     settings: ConsoleSettings
     clock: Clock
     live: Live
-    title: str
+    title: str | Callable[[], str]
     sections: Sequence[Section]
     middleware: Sequence[Middleware] = ()  # sets request.state.person
     ribbon: Callable[[Request], Ribbon | None] = _no_ribbon

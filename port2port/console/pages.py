@@ -126,7 +126,7 @@ class Pages:
         assets: Assets,
         clock: Clock,
         tabs: Sequence[Tab],
-        title: str,
+        title: str | Callable[[], str],
         ribbon: Callable[[Request], Ribbon | None],
         everywhere: Sequence[str] = (),
     ) -> None:
@@ -134,7 +134,7 @@ class Pages:
         self.assets = assets
         self._clock = clock
         self._tabs = tuple(tabs)
-        self._title = title
+        self._title = title if callable(title) else lambda: title
         self._ribbon = ribbon
         self._everywhere = tuple(everywhere)
         loaders: dict[str, BaseLoader] = {name: PackageLoader(package) for name, package in templates.items()}
@@ -189,7 +189,7 @@ class Pages:
     def _frame(self, request: Request, rendering: _Rendering) -> dict[str, object]:
         person = signed_in(request)
         return {
-            "console_title": self._title,
+            "console_title": self._title(),
             "person": person,
             "tabs": self.tabs(person, request.url.path, rendering.wording) if person else (),
             "ribbon": self._ribbon(request),

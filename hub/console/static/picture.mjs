@@ -7,6 +7,9 @@ import { createTimeline } from "../timeline.mjs";
 import { live } from "../live.mjs";
 
 const SETTLED_MS = 300;
+const TILE_PX = 256;
+const LEAST_DEG = 0.2; // as far as the map is drawn in by itself
+const ROOM = 0.7; // of the map, for what is drawn
 const $ = (selector) => document.querySelector(selector);
 const form = $("#view");
 const box = $("#map");
@@ -30,14 +33,19 @@ function address(given) {
   return text ? `/?${text}` : "/";
 }
 
-async function draw() {
+/** What the view draws; null when it cannot be had, or when something newer was asked for meanwhile. */
+async function fetched() {
   const turn = (asked += 1);
   const answer = await fetch(`${box.dataset.source}?${query()}`, { headers: { Accept: "application/json" } });
-  if (!answer.ok || turn !== asked) return;
-  const drawn = await answer.json();
+  return answer.ok && turn === asked ? answer.json() : null;
+}
+
+async function draw(given = null) {
+  const drawn = given ?? (await fetched());
+  if (!drawn) return;
   for (const [kind, items] of Object.entries(drawn.marks)) marks.set(kind, items);
   timeline.set(drawn.timeline);
-  box.dataset.drawn = String(turn);
+  box.dataset.drawn = String(asked);
 }
 
 /** A window was brushed: lists and map follow at once, the address too; no page is loaded. */
@@ -59,9 +67,25 @@ function open(index) {
   location.assign(address(given));
 }
 
-function place() {
+/** Where the map begins: where the address says, else where the saved view says, else around what is drawn. */
+function place(drawn) {
+  if (new URLSearchParams(location.search).has("at")) return null;
   const [lat, lon, zoom] = (box.dataset.at ?? "").split(",").map(Number);
-  return box.dataset.at && !new URLSearchParams(location.search).has("at") ? { lat, lon, zoom } : null;
+  return box.dataset.at ? { lat, lon, zoom } : around(Object.values(drawn?.marks ?? {}).flat().flatMap(points));
+}
+
+const points = (mark) => mark.points ?? (mark.from ? [mark.from, mark.to] : [[mark.lat, mark.lon]]);
+
+/** The view that shows all of these positions, with room at the edges; null without any. */
+function around(all) {
+  if (!all.length) return null;
+  const lats = all.map(([lat]) => lat);
+  const lons = all.map(([, lon]) => lon);
+  const [south, north, west, east] = [Math.min(...lats), Math.max(...lats), Math.min(...lons), Math.max(...lons)];
+  const lat = (south + north) / 2;
+  const fits = (pixels, degrees) => Math.log2((pixels * ROOM * 360) / (TILE_PX * Math.max(degrees, LEAST_DEG)));
+  const zoom = Math.min(fits(box.clientWidth, east - west), fits(box.clientHeight, (north - south) / Math.cos((lat * Math.PI) / 180)));
+  return { lat, lon: (west + east) / 2, zoom: Math.max(7, Math.floor(zoom * 2) / 2) };
 }
 
 async function start() {
@@ -72,9 +96,10 @@ async function start() {
     zone: document.documentElement.dataset.zone,
     locale: document.documentElement.lang,
   });
-  const chart = await createMap(box, { label: box.dataset.label, words, layers, view: place() });
+  const drawn = await fetched();
+  const chart = await createMap(box, { label: box.dataset.label, words, layers, view: place(drawn) });
   marks.join(chart);
-  await draw();
+  await draw(drawn);
   if (band.dataset.from && band.dataset.to) timeline.window(Number(band.dataset.from), Number(band.dataset.to));
   band.addEventListener("window", (event) => narrow(event.detail));
   band.addEventListener("event", (event) => open(event.detail.id));
