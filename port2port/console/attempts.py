@@ -1,9 +1,12 @@
 """How often somebody may try: in the database, so that it holds over replicas and restarts.
 
 An account allows five tries, then each failure closes it for twice as long as the one before, up to 15 minutes;
-nothing is closed for ever, or anybody could lock an officer out. An address may try 30 times a minute. A try is
-charged before it is judged, so that tries at the same moment are not free. Names that do not exist are charged like
-names that do.
+nothing is closed for ever. An address may try 30 times a minute. A try is charged before it is judged, so that tries
+at the same moment are not free. Names that do not exist are charged like names that do.
+
+Who keeps trying somebody's name elsewhere does not lock him out at his own desk: tries from an address where the name
+signed in within 30 days are counted for that name at that address alone, and all others together. Passkeys are not
+limited by name at all.
 """
 
 from __future__ import annotations
@@ -25,6 +28,7 @@ LONGEST_DELAY_S: Final = 15 * 60
 ADDRESS_TRIES: Final = 30
 ADDRESS_WINDOW_MS: Final = 60_000
 FORGOTTEN_MS: Final = 24 * 3_600_000  # a quiet day, and an account starts anew
+KNOWN_MS: Final = 30 * 24 * 3_600_000  # how long an address is remembered as one where a name signed in
 _ATTEMPT: Final = AttemptRow.__table__  # type: ignore[attr-defined]  # set by SQLModel
 
 
@@ -50,9 +54,10 @@ def charge_address(connection: Connection, address: str, now: datetime) -> None:
         _keep(connection, subject, tries=row.tries + 1, since_ms=row.since_ms, closed_until_ms=0)
 
 
-def charge_account(connection: Connection, name: str, now: datetime) -> None:
+def charge_account(connection: Connection, name: str, address: str, now: datetime) -> None:
     """Count a try at a name, as if it failed; ``clear`` takes it back. Raises TooManyTriesError."""
-    subject, moment = _digest("account", name.lower()), to_ms(now)
+    moment = to_ms(now)
+    subject = _account(connection, name, address, moment)
     row = _row(connection, subject)
     if row is None or moment - row.since_ms >= FORGOTTEN_MS:
         _keep(connection, subject, tries=1, since_ms=moment, closed_until_ms=0)
@@ -64,9 +69,12 @@ def charge_account(connection: Connection, name: str, now: datetime) -> None:
     _keep(connection, subject, tries=tries, since_ms=moment, closed_until_ms=closed if tries >= FREE_TRIES else 0)
 
 
-def clear(connection: Connection, name: str) -> None:
-    """The try at a name succeeded: its failures are forgotten."""
-    connection.execute(sa.delete(_ATTEMPT).where(_ATTEMPT.c.subject == _digest("account", name.lower())))
+def clear(connection: Connection, name: str, address: str, now: datetime) -> None:
+    """The try at a name succeeded: its failures are forgotten, and the address is one of its own from now on."""
+    moment = to_ms(now)
+    charged = _account(connection, name, address, moment)
+    connection.execute(sa.delete(_ATTEMPT).where(_ATTEMPT.c.subject == charged))
+    _keep(connection, _known(name, address), tries=0, since_ms=moment, closed_until_ms=moment + KNOWN_MS)
 
 
 def delay_s(failures: int) -> int:
@@ -79,8 +87,21 @@ def delay_s(failures: int) -> int:
 
 def sweep(connection: Connection, now: datetime) -> int:
     """Forget what no longer limits anybody; the answer is how many rows."""
-    old = sa.and_(_ATTEMPT.c.since_ms <= to_ms(now) - FORGOTTEN_MS)
+    moment = to_ms(now)
+    old = sa.and_(_ATTEMPT.c.since_ms <= moment - FORGOTTEN_MS, _ATTEMPT.c.closed_until_ms <= moment)
     return connection.execute(sa.delete(_ATTEMPT).where(old)).rowcount
+
+
+def _account(connection: Connection, name: str, address: str, moment: int) -> bytes:
+    """What a try at a name counts for: the name at this address where it signed in before, else the name at large."""
+    row = _row(connection, _known(name, address))
+    if row is not None and moment < row.closed_until_ms:
+        return _digest("account at", f"{name.lower()}\0{address}")
+    return _digest("account", name.lower())
+
+
+def _known(name: str, address: str) -> bytes:
+    return _digest("known", f"{name.lower()}\0{address}")
 
 
 def _row(connection: Connection, subject: bytes) -> sa.Row[tuple[int, int, int]] | None:

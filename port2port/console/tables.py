@@ -119,7 +119,10 @@ class LinkRow(ConsoleRow, table=True):
 
 
 class AttemptRow(ConsoleRow, table=True):
-    """Failures of an account, or tries from an address; ``subject`` is a digest, not the name that was typed."""
+    """Failures of an account, tries from an address, or until when an address is one of an account's own.
+
+    ``subject`` is a digest, not the name that was typed.
+    """
 
     __tablename__ = "console_attempt"
 

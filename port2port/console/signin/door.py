@@ -112,7 +112,7 @@ class Door:
             raise SignInError
         if not accounts.use_totp_step(connection, account.id, step):
             raise SignInError
-        attempts.clear(connection, account.pseudonym)
+        attempts.clear(connection, account.pseudonym, from_where(request), self._signin.clock.now())
         return self._signin.begin(connection, request, account, method="password")
 
     async def recovery(self, request: Request) -> Response:
@@ -129,7 +129,7 @@ class Door:
         used = local.use_recovery_code(connection, account.id if account else "", code)
         if account is None or not used or account.disabled:
             raise SignInError
-        attempts.clear(connection, account.pseudonym)
+        attempts.clear(connection, account.pseudonym, from_where(request), self._signin.clock.now())
         return self._signin.begin(connection, request, account, method="recovery")
 
     async def demo(self, request: Request) -> Response:
@@ -165,7 +165,7 @@ class Door:
 
         def charge(connection: Connection) -> Account | None:
             attempts.charge_address(connection, from_where(request), now)
-            attempts.charge_account(connection, name, now)
+            attempts.charge_account(connection, name, from_where(request), now)
             return accounts.by_pseudonym(connection, name)
 
         return await self._signin.write(charge)

@@ -363,3 +363,93 @@ def test_the_first_start_gives_one_link_and_the_second_replaces_it(desk: SignedC
     assert gone.status_code == 404
     assert visitor.enrol(two.partition("#")[2], Authenticator()).status_code == 200
     assert first() is None
+
+
+def test_every_session_cookie_is_for_this_host_this_site_and_no_script(desk: SignedConsole) -> None:
+    key, visitor = Authenticator(), desk.browser()
+    answers = [visitor.enrol(desk.link("A-17", frozenset(Role)), key), desk.browser().sign_in(key)]
+    answers += [
+        visitor.post("/me/display", page="/me"),
+        desk.browser().as_(visitor.secret).post("/sign-out", page="/me"),
+    ]
+    for answer in answers:
+        (cookie,) = [one for one in answer.headers.get_list("set-cookie") if one.startswith(f"{sessions.COOKIE}=")]
+        parts = {part.strip().lower() for part in cookie.split(";")[1:]}
+        assert {"path=/", "secure", "httponly", "samesite=strict"} <= parts
+        assert not any(part.startswith("domain") for part in parts)
+        assert answer.headers["cache-control"] == "no-store"
+    assert sessions.COOKIE.startswith("__Host-")
+
+
+def test_an_id_from_before_signing_in_opens_nothing_after(desk: SignedConsole) -> None:
+    """Session fixation: neither an id that nobody has, nor that of whoever was signed in here before, becomes his."""
+    key = Authenticator()
+    desk.browser().enrol(desk.link(), key)
+    for before, page in (("A" * 43, "/sign-in"), (desk.session(desk.account("B-02").id), "/")):
+        victim = desk.browser().as_(before)
+        given = victim.post("/sign-in/passkey/options", page=page).json()
+        form = {"ticket": given["ticket"], "assertion": key.sign(given["options"])}
+        assert victim.post("/sign-in/passkey", form, page=page).status_code == 303
+        assert victim.secret != before
+        assert desk.browser().as_(before).get("/").status_code == 303
+
+
+def test_a_link_is_good_once_also_for_two_who_use_it_together(desk: SignedConsole) -> None:
+    link, first, second = desk.link("A-17"), desk.browser(), desk.browser()
+    keys = [Authenticator(1), Authenticator(2)]
+    given = [one.post("/enrol/options", {"link": link}, page="/enrol").json() for one in (first, second)]
+    codes = [
+        browser.post(
+            "/enrol/passkey",
+            {"link": link, "ticket": shown["ticket"], "assertion": key.make(shown["options"]), "name": "x"},
+            page="/enrol",
+        ).status_code
+        for browser, shown, key in zip((first, second), given, keys, strict=True)
+    ]
+    assert codes == [200, 404]
+    account = desk.do(lambda c: accounts.by_pseudonym(c, "A-17"))
+    assert len(desk.do(lambda c: passkeys.of_account(c, account.id))) == 1
+    assert second.secret == ""
+
+
+def test_a_code_older_than_the_last_one_used_is_good_no_more(desk: SignedConsole) -> None:
+    secret = with_password(desk)
+    desk.clock.advance(30)
+    form = {"name": "a-17", "password": PASSWORD, "code": code_of(secret, desk.clock)}
+    desk.clock.advance(30)
+    newer = {**form, "code": code_of(secret, desk.clock)}
+    assert desk.browser().post("/sign-in/password", newer).status_code == 303
+    assert desk.browser().post("/sign-in/password", form).status_code == 403
+
+
+def test_names_that_are_known_unknown_closed_or_without_password_cost_the_same_work(desk: SignedConsole) -> None:
+    with_password(desk)
+    desk.account("B-02")
+    closed = desk.account("C-03")
+    desk.do(lambda c: accounts.set_disabled(c, closed.id, disabled=True))
+    hashed: list[str] = []
+    verify = desk.signin.passwords.verify
+
+    async def counted(stored: str, password: str) -> bool:
+        hashed.append(password)
+        return await verify(stored, password)
+
+    object.__setattr__(desk.signin.passwords, "verify", counted)
+    texts = set()
+    for name in ("A-17", "B-02", "C-03", "nobody"):
+        for way in ("password", "recovery"):
+            form = {"name": name, "password": "wrong" * 5, "code": "000000", "recovery": "aaaa-bbbb-cccc-dddd"}
+            answer = desk.browser().post(f"/sign-in/{way}", form)
+            texts.add((answer.status_code, re.sub(r'(nonce|value|content)="[\w-]{22,}"', "", answer.text)))
+    assert len(hashed) == 4
+    assert len(texts) == 2  # one for each way, whoever it is
+
+
+def test_a_display_that_reads_for_ninety_days_is_made_by_who_signed_in_just_now(desk: SignedConsole) -> None:
+    account = desk.account("A-17", Role.APPROVER)
+    visitor = desk.browser().as_(desk.session(account.id))
+    desk.clock.advance(601)
+    answer = visitor.post("/me/display", page="/me")
+    assert answer.status_code == 403
+    assert "Sign out and in again first" in answer.text
+    assert not any(one.display for one in desk.do(lambda c: sessions.of_account(c, account.id, desk.clock.now())))

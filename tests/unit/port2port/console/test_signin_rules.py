@@ -14,6 +14,7 @@ from starlette.responses import PlainTextResponse
 from starlette.testclient import TestClient
 
 from port2port.console import accounts, attempts, challenges, links, local, passkeys, sessions
+from port2port.console.attempts import TooManyTriesError
 from port2port.console.local import Passwords
 from port2port.console.passkeys import Answer
 from port2port.console.people import safe_next
@@ -21,6 +22,8 @@ from port2port.console.roles import Role, parse_roles, spell_roles
 from port2port.console.signin.visitors import Visitors
 from port2port.errors import BackpressureError, MalformedError
 from tests.fakes.signin import MEMBER, SignedConsole, cheap_passwords, code_of, console
+
+DESK = "192.0.2.7"
 
 
 @pytest.fixture
@@ -36,7 +39,7 @@ def test_each_failure_doubles_the_delay_up_to_a_quarter_of_an_hour() -> None:
 
 def test_a_name_is_remembered_for_a_day_and_then_forgotten(desk: SignedConsole) -> None:
     for _ in range(5):
-        desk.do(lambda c: attempts.charge_account(c, "A-17", desk.clock.now()))
+        desk.do(lambda c: attempts.charge_account(c, "A-17", DESK, desk.clock.now()))
     assert desk.do(lambda c: attempts.sweep(c, desk.clock.now())) == 0
     desk.clock.advance(24 * 3600)
     assert desk.do(lambda c: attempts.sweep(c, desk.clock.now())) == 1
@@ -45,8 +48,36 @@ def test_a_name_is_remembered_for_a_day_and_then_forgotten(desk: SignedConsole) 
 def test_a_try_that_succeeds_forgets_the_failures_before(desk: SignedConsole) -> None:
     for _ in range(3):
         for _ in range(4):
-            desk.do(lambda c: attempts.charge_account(c, "A-17", desk.clock.now()))
-        desk.do(lambda c: attempts.clear(c, "a-17"))
+            desk.do(lambda c: attempts.charge_account(c, "A-17", DESK, desk.clock.now()))
+        desk.do(lambda c: attempts.clear(c, "a-17", DESK, desk.clock.now()))
+
+
+def tried(desk: SignedConsole, address: str, name: str = "A-17") -> None:
+    desk.do(lambda c: attempts.charge_account(c, name, address, desk.clock.now()))
+
+
+def test_who_tries_a_name_elsewhere_does_not_lock_it_out_at_its_own_desk(desk: SignedConsole) -> None:
+    desk.do(lambda c: attempts.clear(c, "A-17", DESK, desk.clock.now()))
+    for at in range(5):
+        tried(desk, f"192.0.2.{at}")
+    with pytest.raises(TooManyTriesError):
+        tried(desk, "192.0.2.99")
+    for _ in range(5):
+        tried(desk, DESK, "a-17")
+    with pytest.raises(TooManyTriesError):
+        tried(desk, DESK)
+
+
+def test_an_address_is_a_names_own_for_thirty_days(desk: SignedConsole) -> None:
+    desk.do(lambda c: attempts.clear(c, "A-17", DESK, desk.clock.now()))
+    desk.clock.advance(30 * 24 * 3600 - 1)
+    assert desk.do(lambda c: attempts.sweep(c, desk.clock.now())) == 0
+    desk.clock.advance(1)
+    for _ in range(5):
+        tried(desk, "192.0.2.1")
+    with pytest.raises(TooManyTriesError):
+        tried(desk, DESK)
+    assert desk.do(lambda c: attempts.sweep(c, desk.clock.now())) == 1
 
 
 @pytest.mark.parametrize("path", ["/live", "/static/x/y.css"])
