@@ -51,6 +51,7 @@ class ItemTakenError(ConflictError):
 class Item:
     """One row. ``id`` stays the same for as long as it waits; ``cause`` is the same for items of one cause.
 
+    Of an act, ``act`` is its kind, and ``until`` when it goes back or its second check is late.
     ``entry`` is (log index, digest) of what was received and is acknowledged to its author, if anything.
     """
 
@@ -67,6 +68,8 @@ class Item:
     looking_since: datetime | None = None
     seen_by: str = ""
     seen_at: datetime | None = None
+    act: str = ""
+    until: datetime | None = None
 
     @property
     def sounds(self) -> bool:
@@ -186,6 +189,8 @@ def _of_act(act: Prepared) -> Item:
         severity="high",
         since=act.made_at,
         cause=f"act:{act.id}",
+        act=act.kind,
+        until=act.closes_at,
     )
 
 
@@ -198,6 +203,8 @@ def _of_check(act: Prepared) -> Item:
         severity="critical",
         since=act.closed_at or act.made_at,
         cause=f"check:{act.id}",
+        act=act.kind,
+        until=act.check_by,
     )
 
 

@@ -21,7 +21,7 @@ from sqlalchemy.engine import Connection, Row
 
 from node import act_store, explain, review, sightings, store, suppressions, tables
 from node.act_store import Prepared
-from node.acts import preparing
+from node.acts import preparing, silencing
 from node.acts.asked import Asked
 from node.drafts import Proposal
 from node.indicators import Indicator
@@ -350,24 +350,18 @@ def not_the_same(
 
 
 def mute(
-    connection: Connection, hit_id: str, *, owner: str, reason: str, until: datetime, now: datetime
-) -> Suppression:
-    """Silence this object under this indicator for at most a week. Raises NoHitError or SuppressionError."""
-    hit = get(connection, hit_id, now)
-    if until > now + MUTE_LONGEST:
+    connection: Connection, author: Author, hit_id: str, *, reason: str, until: datetime, asked: Asked
+) -> Prepared:
+    """An act that silences this object under this indicator for at most a week, from its last signature on.
+
+    Raises NoHitError, SuppressionError or ReasonError.
+    """
+    hit = get(connection, hit_id, asked.now)
+    if until > asked.now + MUTE_LONGEST:
         raise HitAnswerError("a pair is muted for at most 7 days: what lasts longer is an exception with a permit")
-    made = suppressions.add(
-        connection,
-        kind=suppressions.PAIR,
-        subject=hit.sighted.pair,
-        owner=owner,
-        reason=reason,
-        now=now,
-        expires_at=until,
+    return silencing.suppress(
+        connection, author, asked, kind=suppressions.PAIR, what=hit.sighted.pair, reason=reason, until=until
     )
-    facts = {"at": to_text(now), "reason": reason, "suppression": made.id, "until": to_text(until)}
-    _audit(connection, hit, MUTED, facts, officer=owner, now=now)
-    return made
 
 
 def _open(connection: Connection, hit_id: str, now: datetime) -> Hit:

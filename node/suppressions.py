@@ -83,12 +83,7 @@ def add(
     expires_at: datetime,
 ) -> Suppression:
     """Silence something until a time at most a year away. Raises SuppressionError."""
-    if kind not in KINDS:
-        raise SuppressionError(f"a suppression is one of {', '.join(sorted(KINDS))}")
-    if not owner.strip() or not reason.strip() or not subject.strip():
-        raise SuppressionError("a suppression needs a subject, an owner and a reason")
-    if not now < expires_at <= now + LONGEST:
-        raise SuppressionError("a suppression ends: give a time within a year")
+    require_right(kind=kind, subject=subject, owner=owner, reason=reason, now=now, expires_at=expires_at)
     made = Suppression(
         id=f"S-{uuid.uuid4().hex[:8]}",
         kind=kind,
@@ -110,6 +105,16 @@ def add(
         )
     )
     return made
+
+
+def require_right(*, kind: str, subject: str, owner: str, reason: str, now: datetime, expires_at: datetime) -> None:
+    """That something could be silenced like this. Raises SuppressionError."""
+    if kind not in KINDS:
+        raise SuppressionError(f"a suppression is one of {', '.join(sorted(KINDS))}")
+    if not owner.strip() or not reason.strip() or not subject.strip():
+        raise SuppressionError("a suppression needs a subject, an owner and a reason")
+    if not now < expires_at <= now + LONGEST:
+        raise SuppressionError("a suppression ends: give a time within a year")
 
 
 def end(connection: Connection, suppression_id: str, now: datetime) -> None:

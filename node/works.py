@@ -95,8 +95,7 @@ class Standing:
     silenced: int
 
 
-def announce(
-    connection: Connection,
+def planned(
     *,
     kind: str,
     what: str,
@@ -107,10 +106,11 @@ def announce(
     where: str = "",
     places: Sequence[str] = (),
     identities: Sequence[str] = (),
+    ident: str = "",
 ) -> Work:
-    """Write down works to come or begun; they silence from their start. Raises WorkError or IdentifierError."""
+    """Works that could be announced, checked and not written down. Raises WorkError or IdentifierError."""
     work = Work(
-        id=f"W-{uuid.uuid4().hex[:8]}",
+        id=ident or f"W-{uuid.uuid4().hex[:8]}",
         kind=kind,
         what=what.strip(),
         where=where.strip() or ", ".join(places),
@@ -122,24 +122,34 @@ def announce(
         identities=tuple(sorted({_identity(one) for one in identities})),
     )
     _require_right(work, now)
+    return work
+
+
+def announce(connection: Connection, **given: Any) -> Work:
+    """Write down works (``planned``) to come or begun; they silence from their start.
+
+    Raises WorkError or IdentifierError. That it may silence is decided before (``node.acts.silencing``).
+    """
+    work = planned(**given)
     connection.execute(
         sa.insert(_TABLE).values(
             id=work.id,
-            kind=kind,
-            from_ms=to_ms(starts_at),
-            until_ms=to_ms(ends_at),
+            kind=work.kind,
+            from_ms=to_ms(work.starts_at),
+            until_ms=to_ms(work.ends_at),
             body=_body(work),
         )
     )
     facts: dict[str, canonical.Json] = {
-        "from": to_text(starts_at),
+        "from": to_text(work.starts_at),
         "identities": [*work.identities],
-        "kind": kind,
+        "kind": work.kind,
         "places": [*work.places],
-        "until": to_text(ends_at),
+        "until": to_text(work.ends_at),
         "what": work.what,
     }
-    _audit(connection, work.id, owner, "announce-works", facts, now=now)
+    now = work.made_at
+    _audit(connection, work.id, work.owner, "announce-works", facts, now=now)
     take_effect(connection, now)
     return get(connection, work.id)
 

@@ -2,7 +2,8 @@
 
 ``publish_draft``, ``reject_draft``, ``retract``, ``say`` and ``decide`` of ``preparing`` freeze an act; ``to_sign``
 gives the messages, ``add_signature`` takes what an officer's passkey or key file made of them. ``at_once`` does both
-with key files at hand. ``overriding`` has the second check of an emergency and the clocks, ``reach`` the readers.
+with key files at hand. ``silencing`` has what silences, ``overriding`` the second check of an emergency and the clocks,
+``reach`` the readers.
 """
 
 from node.act_store import DONE, RETURNED, WAITING, WITHDRAWN, ActClosedError, NoActError, Part, Prepared

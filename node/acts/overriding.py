@@ -24,12 +24,18 @@ from port2port.clock import Clock, to_ms
 
 logger = logging.getLogger(__name__)
 WATCH_S: Final = 5.0
-_COUNTED: Final = frozenset({preparing.PUBLISH, preparing.REJECT, preparing.RETRACT, preparing.SAY})
+_COUNTED: Final = frozenset(
+    {preparing.PUBLISH, preparing.REJECT, preparing.REJECT_MANY, preparing.RETRACT, preparing.SAY}
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Share:
-    """How many acts of a period were overrides, and how many of these still wait for their second check."""
+    """How many acts of a period were overrides; ``unchecked``: how many, of any time, wait for their second check.
+
+    Counted is what was done: what went back or was given up is no act. Second checks and silence are not counted,
+    because no emergency can shorten them.
+    """
 
     overrides: int
     acts: int

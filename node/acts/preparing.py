@@ -23,16 +23,18 @@ from node.drafts import Draft, Proposal
 from node.publish import Act, Author
 from node.redaction import Choices, redact
 from node.review import Choice
-from node.two_person import Facts, Need
+from node.two_person import Facts, Need, TwoPersonError
 from port2port import sharing
 from port2port.canonical import Json
 from port2port.clock import to_text
+from port2port.errors import ConflictError, NotFoundError
 from port2port.levels import Level
 from port2port.statement import Statement
 from port2port.tlp import Tlp
 
 PUBLISH: Final = "publish"
 REJECT: Final = "reject"
+REJECT_MANY: Final = "reject-many"
 RETRACT: Final = "retract"
 LEVEL: Final = "level"
 SAY: Final = "say"
@@ -126,6 +128,41 @@ def reject_draft(connection: Connection, author: Author, draft_id: str, reason: 
     return _freeze(connection, author, plan, asked)
 
 
+def reject_drafts(
+    connection: Connection, author: Author, draft_ids: Sequence[str], reason: str, asked: Asked
+) -> tuple[Prepared, tuple[str, ...]]:
+    """One act that closes several drafts, and the ids of those that are left to be looked at one by one.
+
+    Left is what takes two officers, and what somebody has decided or prepared meanwhile. Raises ReasonError, or
+    TwoPersonError where nothing else is among them.
+    """
+    review.require_reason(reason)
+    found = [one for name in dict.fromkeys(draft_ids) if (one := _alone(connection, name, asked)) is not None]
+    kept = {one.id for one in found}
+    left = tuple(name for name in dict.fromkeys(draft_ids) if name.upper() not in kept)
+    if not found:
+        raise TwoPersonError("none of these can be rejected together: two officers reject each on its own page")
+    named: list[Json] = [[one.id, drafts.version(one)] for one in found]
+    plan = _Plan(
+        kind=REJECT_MANY,
+        subject=" ".join(one.id for one in found),
+        need=two_person.weigh(Facts(action=REJECT), asked.rule),
+        facts={"at": to_text(asked.now), "drafts": named, "reason": reason},
+        work={"drafts": named, "reason": reason},
+    )
+    return _freeze(connection, author, plan, asked), left
+
+
+def _alone(connection: Connection, draft_id: str, asked: Asked) -> Draft | None:
+    """The open draft, where one officer may reject it now."""
+    try:
+        draft = _open(connection, draft_id)
+    except (NotFoundError, ConflictError):
+        return None
+    need = two_person.weigh(Facts(action=REJECT, severity=str(draft.why.get("severity", ""))), asked.rule)
+    return draft if need.officers == 1 else None
+
+
 def retract(connection: Connection, author: Author, ident: str, reason: str, asked: Asked) -> Prepared:
     """An act that takes back what we published under this id. Raises ReasonError or NothingToRetractError."""
     _require_none_waits(connection, ident)
@@ -159,9 +196,7 @@ def say(connection: Connection, author: Author, subject: str, proposal: Proposal
     return _freeze(connection, author, plan, asked)
 
 
-def set_levels(
-    connection: Connection, author: Author, levels: Sequence[Level], tlp: Tlp, asked: Asked
-) -> Prepared:
+def set_levels(connection: Connection, author: Author, levels: Sequence[Level], tlp: Tlp, asked: Asked) -> Prepared:
     """An act that sets security levels: one statement for each change, logged in this order; two officers, always.
 
     Raises ActWaitsError where one about such a place waits, or the error of the first rule in the way.

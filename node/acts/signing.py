@@ -19,7 +19,7 @@ from sqlalchemy.engine import Connection
 from node import act_store, alarms, drafts, evidence, publish, review, store, two_person
 from node.act_store import Given, Part, Prepared
 from node.acts import asked as asking
-from node.acts import preparing
+from node.acts import preparing, silencing
 from node.alarms import Code
 from node.outbox import Outbox, Queued
 from node.publish import Author, Composed, Officer, voice_of
@@ -28,7 +28,7 @@ from node.two_person import TwoPersonError
 from port2port import canonical, keys
 from port2port import envelope as dsse
 from port2port import statement as stm
-from port2port.clock import to_ms
+from port2port.clock import to_ms, to_text
 from port2port.envelope import Signature
 from port2port.errors import MalformedError, PolicyError, Port2PortError
 from port2port.roster import Roster
@@ -149,14 +149,21 @@ def too_old(act: Prepared) -> str:
 
 
 def _moved_draft(connection: Connection, act: Prepared) -> str | None:
-    draft_id = act.work.get("draft")
-    if not isinstance(draft_id, str):
-        return None
-    try:
-        draft = drafts.get_open(connection, draft_id)
-    except Port2PortError as error:
-        return error.text
-    return None if drafts.version(draft) == act.work["version"] else "the draft was changed after it was signed"
+    for draft_id, version in _drafts_of(act):
+        try:
+            draft = drafts.get_open(connection, draft_id)
+        except Port2PortError as error:
+            return error.text
+        if drafts.version(draft) != version:
+            return "the draft was changed after it was signed"
+    return None
+
+
+def _drafts_of(act: Prepared) -> list[tuple[str, str]]:
+    """(id, version) of the drafts that an act decides on."""
+    many: Any = act.work.get("drafts", [])
+    one = act.work.get("draft")
+    return [(one, str(act.work["version"]))] if isinstance(one, str) else [(name, version) for name, version in many]
 
 
 def _moved_readers(act: Prepared, roster: Roster) -> str | None:
@@ -213,12 +220,16 @@ def _complete(connection: Connection, author: Author, act: Prepared, now: dateti
         for number, part in enumerate(act.parts)
         if outbox is not None
     ]
-    _close_draft(connection, act, queued, now)
+    if act.kind in {preparing.REJECT, preparing.REJECT_MANY}:
+        _reject(connection, act, now)
+    else:
+        _close_draft(connection, act, queued, now)
     for one in given:
         _record(connection, act, one, now)
     if act.kind == preparing.CONFIRM:
         act_store.check(connection, act.subject, officer=act.author, now=now)
         alarms.clear_alarm(connection, Code.UNCHECKED_OVERRIDE, act.subject, to_ms(now))
+    silencing.take_effect(connection, act, now)
     minutes = act.work.get("check_minutes")
     within = timedelta(minutes=minutes) if act.override and isinstance(minutes, int | float) else None
     done = act_store.close(connection, act, act_store.DONE, now=now, check_by=None if within is None else now + within)
@@ -231,15 +242,23 @@ def _queue(connection: Connection, outbox: Outbox, part: Part, given: Sequence[G
     return outbox.enqueue(connection, part.statement, envelope, at_ms=to_ms(now))
 
 
+def _reject(connection: Connection, act: Prepared, now: datetime) -> None:
+    """Close what is rejected; of several, each has a line of its own beside the signed one."""
+    reason = str(act.work["reason"])
+    for draft_id, _version in _drafts_of(act):
+        draft = drafts.get_open(connection, draft_id)
+        drafts.decide(connection, draft, state=drafts.REJECTED, officer=act.author, reason=reason, now=now)
+        if act.kind == preparing.REJECT_MANY:
+            raw = canonical.dumps({"act": act.id, "at": to_text(now), "reason": reason})
+            line = AuditLine(at_ms=to_ms(now), officer=act.author, action=preparing.REJECT, subject=draft_id, facts=raw)
+            store.audit(connection, line)
+
+
 def _close_draft(connection: Connection, act: Prepared, queued: Sequence[Queued], now: datetime) -> None:
     draft_id = act.work.get("draft")
     if not isinstance(draft_id, str):
         return
     draft = drafts.get_open(connection, draft_id)
-    if act.kind == preparing.REJECT:
-        reason = str(act.work["reason"])
-        drafts.decide(connection, draft, state=drafts.REJECTED, officer=act.author, reason=reason, now=now)
-        return
     lines: Any = act.work["lines"]
     proposal: Any = act.work["proposal"]
     for item in queued:

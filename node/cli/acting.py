@@ -9,11 +9,12 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import timedelta
 
 from sqlalchemy.engine import Connection
 
 from node import act_store, acts
-from node.acts import preparing
+from node.acts import preparing, silencing
 from node.acts.asked import Asked
 from node.acts.signing import Outcome
 from node.cli.desk import Desk, show
@@ -58,6 +59,27 @@ def retract(args: argparse.Namespace, desk: Desk) -> None:
     outcome = _act(args, desk, lambda c, author, asked: preparing.retract(c, author, args.id, args.reason, asked))
     lines = [f"retracted: {item.statement_id} goes to the same readers" for item in outcome.queued]
     show(args, _answer(outcome), lines or _lines(outcome))
+
+
+def suppress(args: argparse.Namespace, desk: Desk, until: timedelta) -> bool:
+    """Silence something, once as many officers as the port's rule asks for have signed: False while it waits."""
+
+    def prepare(connection: Connection, author: Author, asked: Asked) -> acts.Prepared:
+        return silencing.suppress(
+            connection,
+            author,
+            asked,
+            kind=args.kind,
+            what=args.subject,
+            reason=args.reason,
+            until=asked.now + until,
+        )
+
+    outcome = _act(args, desk, prepare)
+    if outcome.act.state == acts.DONE:
+        return True
+    show(args, _answer(outcome), _lines(outcome))
+    return False
 
 
 def waiting(args: argparse.Namespace, desk: Desk) -> None:

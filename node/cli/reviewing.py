@@ -47,9 +47,9 @@ def run_retract(args: argparse.Namespace) -> int:
 def run_suppress(args: argparse.Namespace) -> int:
     """List, add or end what silences findings."""
     with Desk.open(args.config) as desk:
-        if args.action == "add":
-            _suppress(args, desk)
-        elif args.action == "end":
+        if args.action == "add" and not acting.suppress(args, desk, timedelta(days=args.days)):
+            return 0
+        if args.action == "end":
             _end(args, desk)
         now = desk.clock.now()
         standing = desk.read(partial(suppressions.in_force, now=now))
@@ -159,26 +159,6 @@ def _publish(args: argparse.Namespace, desk: Desk) -> None:
 
 def _reject(args: argparse.Namespace, desk: Desk) -> None:
     acting.reject(args, desk)
-
-
-def _suppress(args: argparse.Namespace, desk: Desk) -> None:
-    act = desk.act(desk.officers(args), desk.roster())
-    (officer,) = act.officers
-
-    def action(connection: Connection) -> None:
-        made = suppressions.add(
-            connection,
-            kind=args.kind,
-            subject=args.subject,
-            owner=officer.pseudonym,
-            reason=args.reason,
-            now=act.now,
-            expires_at=act.now + timedelta(days=args.days),
-        )
-        facts = {"kind": made.kind, "reason": made.reason, "until": to_text(made.expires_at), "what": made.subject}
-        review.record(connection, officer, act.now, action="suppress", subject=made.id, facts=facts)
-
-    desk.write(action)
 
 
 def _end(args: argparse.Namespace, desk: Desk) -> None:

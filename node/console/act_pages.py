@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from datetime import timedelta
 from functools import partial
@@ -18,28 +19,29 @@ from starlette.routing import Route
 from node import act_store, acts, officers
 from node.act_store import Prepared
 from node.acts import Outcome, Signed, preparing
-from node.console import act_view, keeping_pages
+from node.console import act_view
 from node.console.context import DeskContext
 from node.console.desk_pages import READERS, asked_of, tell
-from node.console.looking import Looking
 from node.console.officer_keys import KeyFileError, KeyFiles
 from port2port import keys
 from port2port.console import passkeys, stepup
-from port2port.console.pages import page
+from port2port.console.pages import fragment, page, wording
 from port2port.console.people import current, needs
 from port2port.console.roles import Role
+from port2port.console.told import told
 from port2port.errors import ConflictError, MalformedError, NotFoundError, Port2PortError
 from port2port.keys import Ed25519Key
 
 SHARE_OF: Final = timedelta(days=30)
+MOST_LEFT: Final = 100
+DRAFT_ID: Final = re.compile(r"D[0-9]{1,9}", re.ASCII)
 
 
 class ActRoom:
     """Endpoints under /acts."""
 
-    def __init__(self, desk: DeskContext, looking: Looking) -> None:
+    def __init__(self, desk: DeskContext) -> None:
         self._desk = desk
-        self._looking = looking
         self._files = KeyFiles(desk.settings.keys.officers, trial=desk.console.demo)
 
     def routes(self) -> list[Route]:
@@ -48,6 +50,8 @@ class ActRoom:
         return [
             Route("/acts", read(self.listed)),
             Route("/acts/{act}", read(self.show)),
+            Route("/acts/{act}/state", read(self.state)),
+            Route("/acts/{act}/now", read(self.now)),
             Route("/acts/{act}/seen-by/{member}", read(self.seen_by)),
             Route("/acts/{act}/options", decide(self.options), methods=["POST"]),
             Route("/acts/{act}/sign", decide(self.sign), methods=["POST"]),
@@ -66,6 +70,7 @@ class ActRoom:
                 "unchecked": act_store.unchecked(connection),
                 "share": acts.share(connection, since=desk.now - SHARE_OF, until=desk.now + timedelta(seconds=1)),
                 "returned": act_store.listed(connection, acts.RETURNED)[-5:],
+                "now": desk.now,
             }
 
         return page(request, "node/acts.html", kinds=act_view.KINDS, **await desk.store.read(action))
@@ -73,6 +78,14 @@ class ActRoom:
     async def show(self, request: Request) -> Response:
         """One act, as it was frozen."""
         return await self._page(request)
+
+    async def state(self, request: Request) -> Response:
+        """Where it stands, in words."""
+        return fragment(request, "node/_act_state.html", **await self._facts(request))
+
+    async def now(self, request: Request) -> Response:
+        """What else of it changes while somebody looks: who has signed, and whose turn it is."""
+        return fragment(request, "node/_act.html", **await self._facts(request))
 
     async def seen_by(self, request: Request) -> Response:
         """The exact bytes that one member would receive."""
@@ -127,7 +140,6 @@ class ActRoom:
         act = outcome.act
         if act.state != acts.DONE:
             return RedirectResponse(f"/acts/{act.id}", 303)
-        self._looking.leave(act.subject)
         return RedirectResponse(f"/sent/{act.subject}" if outcome.queued else f"/acts/{act.id}", 303)
 
     async def withdraw(self, request: Request) -> Response:
@@ -173,19 +185,22 @@ class ActRoom:
         return RedirectResponse(onward(act), 303)
 
     async def _page(self, request: Request, *, error: Port2PortError | None = None) -> Response:
+        status = 200 if error is None else 409 if isinstance(error, ConflictError) else 403
+        left = [one for one in request.query_params.getlist("left") if DRAFT_ID.fullmatch(one)][:MOST_LEFT]
+        facts = await self._facts(request)
+        words = "" if error is None else told(error, wording(request))
+        return page(request, "node/act.html", status=status, left_over=left, error=words, **facts)
+
+    async def _facts(self, request: Request) -> dict[str, Any]:
         desk, person = self._desk, current(request)
         shown = await desk.store.read(lambda c: act_view.load(c, desk, person, request.path_params["act"]))
-        status = 200 if error is None else 409 if isinstance(error, ConflictError) else 403
-        return page(
-            request,
-            "node/act.html",
-            status=status,
-            shown_act=shown,
-            error="" if error is None else error.text,
-            may_decide=person.has(Role.APPROVER),
-            is_check=shown.act.check_by is not None and shown.act.checked_at is None,
-            publishing=shown.act.kind in {preparing.PUBLISH, preparing.RETRACT, preparing.SAY},
-        )
+        return {
+            "shown_act": shown,
+            "now": desk.now,
+            "may_decide": person.has(Role.APPROVER),
+            "is_check": shown.act.check_by is not None and shown.act.checked_at is None,
+            "publishing": shown.act.kind in {preparing.PUBLISH, preparing.RETRACT, preparing.SAY},
+        }
 
     async def _unlocked(self, request: Request, passphrase: str) -> Ed25519Key:
         desk = self._desk
@@ -206,8 +221,6 @@ class ActRoom:
             made = tuple(key.sign(message) for message in messages)
             signed = Signed(officer=person.pseudonym, key_id=key.key_id, signatures=made)
         outcome = acts.add_signature(connection, desk.author, act.id, signed, desk.known_roster(), now=desk.now)
-        if outcome.act.state == acts.DONE:
-            keeping_pages.after_signing(connection, outcome.act, desk)
         desk.signin.note(connection, request, "act-signed", act.subject, act=act.id, state=outcome.act.state)
         return outcome
 

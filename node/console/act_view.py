@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from hashlib import sha256
 from typing import Final
 
@@ -11,12 +12,13 @@ from sqlalchemy.engine import Connection
 
 from node import act_store, acts, drafts, officers, two_person
 from node.act_store import Given, Prepared
-from node.acts import Reader, preparing
+from node.acts import Reader, preparing, silencing
 from node.console.context import DeskContext
 from node.two_person import Reason, TwoPersonError
 from port2port import canonical
 from port2port import statement as stm
 from port2port.canonical import Json
+from port2port.clock import from_text
 from port2port.console import passkeys
 from port2port.console.people import Person
 from port2port.console.roles import Role
@@ -40,8 +42,9 @@ KINDS: Final[Mapping[str, str]] = {
     preparing.SAY: N_("Say"),
     preparing.LEVEL: N_("Security level"),
     preparing.CONFIRM: N_("Second check"),
-    "suppress": N_("Silence"),
-    "end-suppression": N_("End a suppression"),
+    preparing.REJECT_MANY: N_("Reject several"),
+    silencing.SUPPRESS: N_("Silence"),
+    silencing.END: N_("End a suppression"),
 }
 
 
@@ -82,6 +85,16 @@ class Turn:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Silence:
+    """What a decision silences, as it is signed; ``starts`` None: from the last signature on."""
+
+    kind: str
+    what: tuple[str, ...]
+    starts: datetime | None
+    until: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ShownAct:
     """Everything the page of one act shows."""
 
@@ -97,6 +110,8 @@ class ShownAct:
     changes: tuple[Change, ...]
     left_out: int
     turn: Turn
+    drafts: tuple[str, ...] = ()
+    silence: Silence | None = None
 
 
 def load(connection: Connection, desk: DeskContext, person: Person, act_id: str) -> ShownAct:
@@ -118,7 +133,28 @@ def load(connection: Connection, desk: DeskContext, person: Person, act_id: str)
         changes=tuple(_changes(connection, act, document)),
         left_out=sum(len(item) for item in act.sealed.values() if isinstance(item, list)),
         turn=_turn(connection, desk, person, act, given),
+        drafts=tuple(str(one[0]) for one in _lists(act.work.get("drafts"))),
+        silence=_silence(document) if act.kind == silencing.SUPPRESS else None,
     )
+
+
+def _silence(document: Mapping[str, Json]) -> Silence:
+    starts = document.get("starts")
+    named = (document.get("what"), document.get("where"), *_texts(document.get("identities")))
+    return Silence(
+        kind=str(document["kind"]),
+        what=tuple(str(one) for one in named if one),
+        starts=from_text(starts) if isinstance(starts, str) else None,
+        until=from_text(str(document["until"])),
+    )
+
+
+def _texts(value: Json) -> list[str]:
+    return [str(one) for one in value] if isinstance(value, list) else []
+
+
+def _lists(value: Json) -> list[list[Json]]:
+    return [one for one in value if isinstance(one, list)] if isinstance(value, list) else []
 
 
 def _turn(connection: Connection, desk: DeskContext, person: Person, act: Prepared, given: Sequence[Given]) -> Turn:
@@ -186,4 +222,4 @@ def _changes(connection: Connection, act: Prepared, document: Mapping[str, Json]
 
 
 def _joined(value: Json) -> str:
-    return ", ".join(map(str, value)) if isinstance(value, list) else ""
+    return ", ".join(_texts(value))

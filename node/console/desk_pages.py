@@ -18,10 +18,9 @@ from starlette.routing import Route
 from node import act_store, desk_items, drafts
 from node.acts import preparing
 from node.acts.asked import Asked
-from node.console import desk_queue, draft_view
+from node.console import act_view, desk_queue, draft_view
 from node.console.context import DeskContext
 from node.console.draft_view import Readers
-from node.console.looking import Looking
 from node.drafts import Draft
 from node.redaction import Choices
 from node.review import Choice
@@ -77,9 +76,8 @@ class Opened:
 class DeskRoom:
     """Endpoints of the queue and of drafts."""
 
-    def __init__(self, desk: DeskContext, looking: Looking) -> None:
+    def __init__(self, desk: DeskContext) -> None:
         self._desk = desk
-        self._looking = looking
 
     def routes(self) -> list[Route]:
         """What it answers."""
@@ -88,6 +86,7 @@ class DeskRoom:
             Route("/", read(self.queue)),
             Route("/queue", read(self.rows)),
             Route("/queue/seen", needs(Role.OFFICER, Role.APPROVER)(self.seen), methods=["POST"]),
+            Route("/queue/reject", decide(self.reject_many), methods=["POST"]),
             Route("/drafts/{draft}", read(self.draft)),
             Route("/drafts/{draft}/take-over", decide(self.take_over), methods=["POST"]),
             Route("/drafts/{draft}/readers", decide(self.readers), methods=["POST"]),
@@ -97,7 +96,7 @@ class DeskRoom:
 
     async def queue(self, request: Request) -> Response:
         """The whole desk."""
-        return page(request, "node/desk.html", **await self._queue_facts(request))
+        return page(request, "node/desk.html", error="", **await self._queue_facts(request))
 
     async def rows(self, request: Request) -> Response:
         """The list alone, asked for whenever something changed."""
@@ -125,15 +124,43 @@ class DeskRoom:
         tell(desk)
         return RedirectResponse("/" if undo or not back else f"/?{urlencode([('row', one) for one in back])}", 303)
 
+    async def reject_many(self, request: Request) -> Response:
+        """Freeze one decision not to publish several drafts; what takes two officers is left on the desk."""
+        desk = self._desk
+        async with request.form() as form:
+            chosen = [str(value) for value in form.getlist("row")][:MOST_ROWS]
+            reason = _text(form, "reason")
+        named = [one.removeprefix("draft-") for one in chosen if one.startswith("draft-")]
+
+        def action(connection: Connection) -> tuple[act_store.Prepared, tuple[str, ...]]:
+            if not named:
+                raise MalformedError("only drafts are rejected: choose some of them")
+            act, left = preparing.reject_drafts(connection, desk.author, named, reason, asked_of(desk, request))
+            desk.signin.note(connection, request, "act-prepared", act.subject, act=act.id, kind=act.kind)
+            return act, left
+
+        try:
+            act, left = await desk.store.write(action)
+        except Port2PortError as error:
+            facts = await self._queue_facts(request)
+            return page(request, "node/desk.html", status=409, error=told(error, wording(request)), **facts)
+        tell(desk)
+        query = urlencode([("left", one) for one in left])
+        return RedirectResponse(f"/acts/{act.id}{'?' if query else ''}{query}", 303)
+
     async def draft(self, request: Request) -> Response:
         """One draft."""
         return await self._draft_page(request)
 
     async def take_over(self, request: Request) -> Response:
         """Work on it although somebody else has it before him."""
-        desk, ident = self._desk, request.path_params["draft"]
-        self._looking.open(ident, current(request).pseudonym, desk.now, take_over=True)
-        await desk.store.write(lambda c: desk.signin.note(c, request, "take-over", ident))
+        desk, ident, officer = self._desk, request.path_params["draft"].upper(), current(request).pseudonym
+
+        def action(connection: Connection) -> None:
+            desk_items.look(connection, f"draft-{ident}", officer, desk.now, take_over=True)
+            desk.signin.note(connection, request, "take-over", ident)
+
+        await desk.store.write(action)
         tell(desk)
         return RedirectResponse(f"/drafts/{ident}", 303)
 
@@ -212,9 +239,7 @@ class DeskRoom:
         ident = request.path_params["draft"].upper()
         opened = await desk.store.read(partial(self._open, ident, choice or Choice(), out or Choices()))
         may = person.has(Role.APPROVER)
-        look = (
-            self._looking.open(ident, person.pseudonym, desk.now) if may and opened.draft.state == drafts.OPEN else None
-        )
+        look = await self._look(opened, person) if may and opened.draft.state == drafts.OPEN else None
         status = 200 if error is None else 409 if isinstance(error, ConflictError) else 403
         return page(
             request,
@@ -233,7 +258,7 @@ class DeskRoom:
             error="" if error is None else told(error, wording(request)),
             may_decide=may,
             look=look,
-            is_mine=look is None or look.who == person.pseudonym,
+            is_mine=look is None or look.looking == person.pseudonym,
             overrides=desk.rule.overrides,
         )
 
@@ -257,6 +282,20 @@ class DeskRoom:
             why_unreadable=why,
         )
 
+    async def _look(self, opened: Opened, person: Person) -> desk_items.Item | None:
+        """Note that this officer has it before him, or say who has; nobody where an act about it waits already."""
+        now, item = self._desk.now, f"draft-{opened.draft.id}"
+
+        def action(connection: Connection) -> desk_items.Item | None:
+            try:
+                return desk_items.look(connection, item, person.pseudonym, now)
+            except desk_items.ItemTakenError:
+                return desk_items.items(connection, now).get(item)
+            except desk_items.NoItemError:
+                return None
+
+        return await self._desk.store.write(action)
+
     def _members(self) -> list[tuple[str, str]]:
         roster = self._desk.known_roster()
         found = [(one, roster.member_table[one].name) for one in roster.members() if one != self._desk.member]
@@ -267,9 +306,12 @@ class DeskRoom:
         undo = request.query_params.getlist("row")[:MOST_ROWS]
         return {
             "queue": queue,
-            "looking": self._looking.all(self._desk.now),
             "undo": undo,
             "may_act": current(request).has(Role.OFFICER, Role.APPROVER),
+            "may_decide": current(request).has(Role.APPROVER),
+            "rejections": REJECTIONS,
+            "act_kinds": act_view.KINDS,
+            "now": self._desk.now,
         }
 
     def _require_same(self, connection: Connection, request: Request, version: str) -> None:

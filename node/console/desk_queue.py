@@ -35,6 +35,8 @@ class Item:
     looking: str = ""
     seen_by: str = ""
     decide: bool = True
+    act: str = ""
+    until: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,7 +100,7 @@ def _of(item: desk_items.Item, markings: Mapping[str, str], authors: Mapping[str
         id=item.id,
         kind=item.kind,
         subject=item.subject,
-        title=item.title,
+        title=item.title.removeprefix(f"{item.act} ") if item.act else item.title,
         severity=item.severity,
         at=item.since,
         href=_href(item, ident),
@@ -107,6 +109,8 @@ def _of(item: desk_items.Item, markings: Mapping[str, str], authors: Mapping[str
         looking=item.looking,
         seen_by=item.seen_by,
         decide=item.decide,
+        act=item.act,
+        until=item.until,
     )
 
 

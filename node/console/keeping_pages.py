@@ -12,23 +12,22 @@ from starlette.routing import Route
 
 from node import drafts, review, store, suppressions
 from node.act_store import Prepared
-from node.acts import preparing
+from node.acts import silencing
 from node.alarms import Level
 from node.console.context import DeskContext
 from node.console.desk_pages import READERS, asked_of, tell
 from node.store import AuditLine
-from node.suppressions import NoSuppressionError
 from port2port.clock import from_ms
-from port2port.console.pages import Tab, page
+from port2port.console.pages import Tab, page, wording
 from port2port.console.people import current, needs
 from port2port.console.roles import Role
+from port2port.console.told import told
 from port2port.console.words import N_
-from port2port.errors import MalformedError, NotFoundError, Port2PortError
+from port2port.errors import NotFoundError, Port2PortError
 from port2port.roster import Roster
 
 STATUS_TAB: Final = Tab(path="/status", label=N_("Status"), icon="radio", key="u")
 AUDIT_TAB: Final = Tab(path="/audit", label=N_("Audit"), icon="history", key="a", roles=frozenset({Role.AUDITOR}))
-END: Final = "end-suppression"
 _SUBJECT_CHARS: Final = 200
 _LINES: Final = 200
 _MARKS: Final = {Level.OK: "ok", Level.WARNING: "late", Level.CRITICAL: "bad"}
@@ -77,19 +76,8 @@ class KeepingRoom:
             ident, reason = str(form.get("id", "")), str(form.get("reason", "")).strip()
 
         def action(connection: Connection) -> Prepared:
-            if all(one.id != ident for one in suppressions.in_force(connection, desk.now)):
-                raise NoSuppressionError("no such suppression is in force")
-            if not reason:
-                raise MalformedError("say why it ends")
-            act = preparing.decide(
-                connection,
-                desk.author,
-                asked_of(desk, request),
-                action=END,
-                subject=ident,
-                facts={"reason": reason[: review.REASON_CHARS]},
-            )
-            desk.signin.note(connection, request, "act-prepared", ident, act=act.id, kind=END)
+            act = silencing.end(connection, desk.author, asked_of(desk, request), ident, reason)
+            desk.signin.note(connection, request, "act-prepared", ident, act=act.id, kind=act.kind)
             return act
 
         try:
@@ -113,19 +101,10 @@ class KeepingRoom:
             request,
             "node/suppressions.html",
             status=200 if error is None else 403,
-            error="" if error is None else error.text,
+            error="" if error is None else told(error, wording(request)),
             may_decide=current(request).has(Role.APPROVER),
             **await desk.store.read(action),
         )
-
-
-def after_signing(connection: Connection, act: Prepared, desk: DeskContext) -> None:
-    """What follows from a decision that makes no statement, in the transaction that completes it.
-
-    A suppression that has ended by itself while the act waited for a signature is ended: the signature stands.
-    """
-    if act.kind == END and any(one.id == act.subject for one in suppressions.in_force(connection, desk.now)):
-        suppressions.end(connection, act.subject, desk.now)
 
 
 def _checked(line: AuditLine, roster: Roster | None) -> str:

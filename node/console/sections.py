@@ -11,7 +11,6 @@ from node.console.context import DeskContext
 from node.console.desk_pages import DeskRoom
 from node.console.feeds import Feeds
 from node.console.keeping_pages import KeepingRoom
-from node.console.looking import Looking
 from node.console.sent_pages import SentRoom
 from node.console.traffic_pages import TrafficRoom
 from port2port.console.app import Section
@@ -23,8 +22,7 @@ PACKAGE: Final = "node.console"
 
 def sections(desk: DeskContext) -> Sequence[Section]:
     """Every room."""
-    looking = Looking()
-    rooms = (DeskRoom(desk, looking), ActRoom(desk, looking), SentRoom(desk), TrafficRoom(desk))
+    rooms = (DeskRoom(desk), ActRoom(desk), SentRoom(desk), TrafficRoom(desk))
     first = Section(
         name=NAME,
         package=PACKAGE,

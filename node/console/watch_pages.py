@@ -20,7 +20,7 @@ from starlette.routing import Route
 from node import hits, indicators, store, suppressions
 from node.act_store import Prepared
 from node.acts.asked import Asked
-from node.console import aloud, confirming, watch_view
+from node.console import aloud, watch_view
 from node.console.context import DeskContext
 from node.console.reading import middle_of, place_named, position_of
 from node.hits import Confirmation, Hit, HitAnswerError, Preview
@@ -65,11 +65,12 @@ class WatchPages:
 
     def section(self) -> Section:
         """The room."""
-        reads, acts, decides = needs(*READS), needs(*ACTS), needs(*SIGNS)
+        reads, decides = needs(*READS), needs(*SIGNS)
         posts: dict[str, Callable[[Request], Awaitable[Response]]] = {
             "preview": self.preview,
             "confirm": self.confirm,
             "not-the-same": self.not_the_same,
+            "mute": self.mute,
         }
         return Section(
             name="node",
@@ -81,7 +82,6 @@ class WatchPages:
                 Route("/watch/hits/{hit}", reads(self.hit)),
                 Route("/watch/indicators/{issuer}/{stix_id}", reads(self.indicator)),
                 *(Route(f"/watch/hits/{{hit}}/{name}", decides(run), methods=["POST"]) for name, run in posts.items()),
-                Route("/watch/hits/{hit}/mute", acts(self.mute), methods=["POST"]),
             ),
         )
 
@@ -185,25 +185,30 @@ class WatchPages:
         return RedirectResponse(f"/acts/{made[0].id}" if made else f"/watch/hits/{ident}", 303)
 
     async def mute(self, request: Request) -> Response:
-        """Silence this object under this indicator for a while."""
+        """Prepare silencing this object under this indicator for a while; signing is the next page."""
         desk, form, ident = self._desk, await fields(request), request.path_params["hit"]
         hours = text(form, "hours")
         if hours not in {str(each) for each in MUTES_H}:
             raise MalformedError("there is no such time")
         until = desk.now + timedelta(hours=int(hours))
 
-        def act(connection: Connection) -> None:
-            owner, key_id = current(request).pseudonym, confirming.require(desk, connection, request, form)
+        def act(connection: Connection) -> Prepared:
             made = hits.mute(
-                connection, ident, owner=owner, reason=text(form, "mute_reason"), until=until, now=desk.now
+                connection,
+                desk.author,
+                ident,
+                reason=text(form, "mute_reason"),
+                until=until,
+                asked=self._asked(request),
             )
-            desk.signin.note(connection, request, "hit-mute", f"hit:{ident}", suppression=made.id, key_id=key_id)
+            desk.signin.note(connection, request, "hit-mute", f"hit:{ident}", act=made.id)
+            return made
 
         try:
-            await desk.store.write(act)
+            made = await desk.store.write(act)
         except Port2PortError as error:
             return await self._wrong(request, error, form, "mute_reason")
-        return RedirectResponse(f"/watch/hits/{ident}", 303)
+        return RedirectResponse(f"/acts/{made.id}", 303)
 
     async def _wrong(self, request: Request, error: Port2PortError, form: dict[str, str], field: str) -> Response:
         """The page again with words at the field; what has no field to stand at is raised."""

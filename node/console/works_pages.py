@@ -13,15 +13,18 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
 from node import works
+from node.acts import silencing
 from node.console import confirming
 from node.console.context import DeskContext
+from node.console.desk_pages import asked_of, tell
 from node.console.reading import place_named
 from port2port.clock import from_ms, to_ms
 from port2port.console.app import Section
-from port2port.console.pages import page
+from port2port.console.pages import page, wording
 from port2port.console.people import current, needs
 from port2port.console.roles import Role
 from port2port.console.signin.context import SignInAgainError, fields, text
+from port2port.console.told import told
 from port2port.console.words import N_
 from port2port.errors import MalformedError, NotFoundError, Port2PortError
 
@@ -49,13 +52,13 @@ class WorksPages:
 
     def section(self) -> Section:
         """The room; the page of the shift leads to it."""
-        reads, acts = needs(*READS), needs(*ACTS)
+        reads, acts, decides = needs(*READS), needs(*ACTS), needs(Role.APPROVER)
         return Section(
             name="node",
             package="node.console",
             routes=(
                 Route("/works", reads(self.show), name="works"),
-                Route("/works", acts(self.announce), methods=["POST"]),
+                Route("/works", decides(self.announce), methods=["POST"]),
                 Route("/works/call-off", acts(self.call_off), methods=["POST"]),
             ),
         )
@@ -65,7 +68,7 @@ class WorksPages:
         return await self._page(request)
 
     async def announce(self, request: Request) -> Response:
-        """Write works down, confirmed: from their start they silence."""
+        """Prepare announcing works: once they are signed, they silence from their start."""
         desk, form = self._desk, await fields(request)
         starts, ends = self._moment(form, "from"), self._moment(form, "until")
         place = place_named(desk.places, text(form, "where"))
@@ -76,10 +79,8 @@ class WorksPages:
         if wrong or starts is None or ends is None:
             return await self._page(request, form=form, wrong=wrong, status=422)
 
-        def action(connection: Connection) -> None:
-            key_id = confirming.require(desk, connection, request, form)
-            made = works.announce(
-                connection,
+        def action(connection: Connection) -> str:
+            work = works.planned(
                 kind=text(form, "kind"),
                 what=text(form, "what"),
                 owner=current(request).pseudonym,
@@ -90,7 +91,9 @@ class WorksPages:
                 places=() if place is None else (place.id,),
                 identities=ships,
             )
-            desk.signin.note(connection, request, "works-announced", made.id, key_id=key_id)
+            act = silencing.expect(connection, desk.author, asked_of(desk, request), work)
+            desk.signin.note(connection, request, "works-announced", work.id, act=act.id)
+            return f"/acts/{act.id}"
 
         return await self._changed(request, action, form)
 
@@ -98,25 +101,27 @@ class WorksPages:
         """End works before their time; what they silence speaks again."""
         desk, form = self._desk, await fields(request)
 
-        def action(connection: Connection) -> None:
+        def action(connection: Connection) -> str:
             key_id = confirming.require(desk, connection, request, form)
             made = works.call_off(
                 connection, text(form, "id"), by=current(request).pseudonym, reason=text(form, "reason"), now=desk.now
             )
             desk.signin.note(connection, request, "works-called-off", made.id, key_id=key_id)
+            return "/works"
 
         return await self._changed(request, action, {})
 
-    async def _changed(self, request: Request, action: Callable[[Connection], None], form: dict[str, str]) -> Response:
+    async def _changed(self, request: Request, action: Callable[[Connection], str], form: dict[str, str]) -> Response:
         try:
-            await self._desk.store.write(action)
+            onward = await self._desk.store.write(action)
         except NotFoundError:
             raise
         except SignInAgainError:
             return await self._page(request, form=form, message=AGAIN, status=403)
         except Port2PortError as error:
-            return await self._page(request, form=form, message=WRONG, detail=error.text, status=422)
-        return RedirectResponse("/works", 303)
+            return await self._page(request, form=form, message=WRONG, detail=told(error, wording(request)), status=422)
+        tell(self._desk)
+        return RedirectResponse(onward, 303)
 
     def _moment(self, form: dict[str, str], name: str) -> datetime | None:
         """A day and a time on the port's clock, as the instant that the clock means first."""
@@ -154,4 +159,5 @@ class WorksPages:
             message=message,
             detail=detail,
             may_act=current(request).has(*ACTS),
+            may_decide=current(request).has(Role.APPROVER),
         )

@@ -450,13 +450,13 @@ def test_something_without_a_draft_is_said_by_the_same_path(desk: Desk) -> None:
 
 
 def test_a_decision_that_leaves_the_port_unsaid_is_signed_over_its_document(desk: Desk) -> None:
-    facts = {"kind": "mute", "what": "geofence", "reason": "works"}
+    facts = {"what": "geofence", "reason": "too loud"}
     act = desk.node.store.write_now(
-        lambda c: preparing.decide(c, desk.author, asked(desk), action="suppress", subject="geofence", facts=facts)
+        lambda c: preparing.decide(c, desk.author, asked(desk), action="rule", subject="geofence", facts=facts)
     )
     assert sign(desk, act).act.state == act_store.DONE
     (line,) = desk.node.store.read_now(store.audit_lines)
-    assert (line.action, line.subject) == ("suppress", "geofence")
+    assert (line.action, line.subject) == ("rule", "geofence")
     review.verify_line(line, desk.roster)
 
 

@@ -226,42 +226,41 @@ def test_a_later_stay_in_view_asks_again(harbour: Harbour, desk: Desk) -> None:
         desk.node.store.read_now(lambda c: hits.get(c, hit.id, desk.fed.clock.now()))
 
 
+def mute(desk: Desk, hit: Hit, *, reason: str, lasts: timedelta) -> acts.Prepared:
+    until = desk.fed.clock.now() + lasts
+    return desk.node.store.write_now(
+        lambda c: hits.mute(c, desk.author, hit.id, reason=reason, until=until, asked=asked(desk))
+    )
+
+
 def test_a_muted_pair_is_counted_and_not_sent_and_other_ships_are(harbour: Harbour, desk: Desk) -> None:
     one, sighter = target(harbour), Sighter()
     seen(desk, one, sighter)
     desk.send()
     hit, now = the_hit(desk), desk.fed.clock.now()
-    made = desk.node.store.write_now(
-        lambda c: hits.mute(c, hit.id, owner="o1", reason="pilot tender", until=now + timedelta(hours=1), now=now)
-    )
+    act = mute(desk, hit, reason="pilot tender", lasts=timedelta(hours=1))
+    assert the_hit(desk).mute is None, "nobody has signed it"
+    desk.node.store.write_now(lambda c: acts.sign_at_once(c, desk.author, act, (desk.officer(),), desk.roster, now=now))
     desk.fed.clock.advance(1_000)
     seen(desk, one, sighter)
     muted = the_hit(desk)
     assert (muted.state, muted.sighted.window.count, muted.needs_decision) == (sightings.MUTED, 2, False)
     assert muted.mute is not None
-    assert (muted.mute.id, muted.mute.owner, muted.mute.reason) == (made.id, "o1", "pilot tender")
+    assert (muted.mute.owner, muted.mute.reason) == ("o1", "pilot tender")
     assert desk.send() == []
     desk.fed.clock.advance(3_000)
     seen(desk, one, sighter)
     assert len(desk.send()) == 1
-    lines = desk.node.store.read_now(lambda c: store.audit_lines(c, subject=f"hit:{hit.id}"))
-    assert [(line.officer, line.action) for line in lines] == [("o1", "hit-muted")]
+    lines = desk.node.store.read_now(lambda c: store.audit_lines(c, subject=f"pair:{hit.sighted.pair}"))
+    assert [(line.officer, line.action) for line in lines] == [("o1", "suppress")]
 
 
 def test_a_mute_has_a_reason_and_ends_within_a_week(harbour: Harbour, desk: Desk) -> None:
     seen(desk, target(harbour), Sighter())
     hit, now = the_hit(desk), desk.fed.clock.now()
-    for reason, days, error in (
-        ("", 1, SuppressionError),
-        ("tender", 8, HitAnswerError),
-        ("tender", 0, SuppressionError),
-    ):
+    for reason, days, error in (("", 1, ReasonError), ("tender", 8, HitAnswerError), ("tender", 0, SuppressionError)):
         with pytest.raises(error):
-            desk.node.store.write_now(
-                lambda c, r=reason, d=days: hits.mute(
-                    c, hit.id, owner="o1", reason=r, until=now + timedelta(days=d), now=now
-                )
-            )
+            mute(desk, hit, reason=reason, lasts=timedelta(days=days))
     assert desk.node.store.read_now(lambda c: suppressions.in_force(c, now)) == []
 
 

@@ -3,25 +3,30 @@
 from __future__ import annotations
 
 import json
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from node import suppressions
+from node import works
 from tests.fakes.desk_console import desk_console
-from tests.fakes.watching import a_hit
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 
-def test_a_confirmed_mute_mutes_the_hit_that_was_shown_and_no_other(tmp_path: Path) -> None:
+def test_what_was_confirmed_for_another_page_calls_nothing_off(tmp_path: Path) -> None:
     with desk_console(tmp_path) as console:
-        hit = a_hit(console.harbour, console.desk)
+        now = console.context.now
+        made = console.do(
+            lambda c: works.announce(
+                c, kind="diving", what="hull inspection", owner="o2", starts_at=now, ends_at=now + timedelta(hours=2),
+                now=now, identities=("mmsi:205123400",),
+            )
+        )  # fmt: skip
         device, visitor = console.passkey("o1"), console.visitor("o1")
-        address = f"/watch/hits/{hit.id}"
-        assert f'name="at" value="{address}/mute"' in visitor.get(address).text
-        for at, status, muted in (("/watch/hits/another/mute", 400, 0), (f"{address}/mute", 303, 1)):
-            sent = {"mute_reason": "our own tug", "hours": "8", "at": at}
-            options = visitor.send("/confirm", address, **sent).json()
-            answer = visitor.send(f"{address}/mute", address, **sent, assertion=device.sign(json.dumps(options)))
+        assert 'name="at" value="/works/call-off"' in visitor.get("/works").text
+        for at, status, left in (("/duty/swap", 422, 1), ("/works/call-off", 303, 0)):
+            sent = {"id": made.id, "reason": "too windy", "at": at}
+            options = visitor.send("/confirm", "/works", **sent).json()
+            answer = visitor.send("/works/call-off", "/works", **sent, assertion=device.sign(json.dumps(options)))
             assert answer.status_code == status, answer.text
-            assert len(console.do(lambda c: suppressions.muted_pairs(c, console.context.now))) == muted
+            assert len(console.do(lambda c: works.listed(c, console.context.now))) == left

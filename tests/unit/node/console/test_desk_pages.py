@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 import orjson
 import pytest
 
-from node import act_store, drafts
+from node import act_store, desk_items, drafts, review, store
+from node.findings import Severity
 from port2port.console.roles import Role
 from tests.fakes.desk_console import PASSPHRASE, DeskConsole, desk_console
 from tests.fakes.desks import NOW, a_finding, evidence_line
@@ -279,3 +280,79 @@ def test_positions_in_the_evidence_are_drawn_and_stand_in_a_table(console: DeskC
     assert "Positions in the evidence" in text
     assert 'id="evidence-map"' in text
     assert "265547250" in text
+
+
+def test_several_drafts_are_rejected_with_one_signature_and_the_severe_one_stays(console: DeskConsole) -> None:
+    for number, severity in enumerate((Severity.LOW, Severity.MEDIUM, Severity.HIGH)):
+        console.draft(a_finding(mmsi=f"20500000{number}", severity=severity))
+    visitor = console.visitor()
+    rows = ["draft-D1", "draft-D2", "draft-D3", "alarm-1-1"]
+    answer = visitor.send("/queue/reject", "/", row=rows, reason="Known work or permit")
+    assert answer.headers["location"] == "/acts/A1?left=D3"
+    shown = visitor.get(answer.headers["location"]).text
+    assert "1 stays on the desk" in shown
+    assert 'href="/drafts/D2"' in shown
+    assert len(console.do(drafts.listed)) == 3, "nothing is rejected before it is signed"
+    visitor.send("/acts/A1/sign", "/acts/A1", passphrase=PASSPHRASE)
+    assert [one.id for one in console.do(drafts.listed)] == ["D3"]
+    for ident in ("D1", "D2"):
+        lines = console.do(lambda c, i=ident: store.audit_lines(c, subject=i))
+        assert [(line.action, line.officer) for line in lines] == [("reject", "o1")]
+    (whole,) = [one for one in console.do(lambda c: store.audit_lines(c, subject="D1 D2")) if one.signature]
+    review.verify_line(whole, console.fed.roster)
+
+
+def test_what_two_officers_reject_is_not_rejected_in_a_row(console: DeskConsole) -> None:
+    console.draft()
+    answer = console.visitor().send("/queue/reject", "/", row="draft-D1", reason="Not ours")
+    assert answer.status_code == 409
+    assert "two officers reject each on its own page" in answer.text
+    assert console.visitor().send("/queue/reject", "/", row="level-4", reason="Not ours").status_code == 409
+    assert console.do(act_store.listed) == []
+
+
+def test_a_draft_that_changed_meanwhile_brings_all_of_a_row_back(console: DeskConsole) -> None:
+    for number in (1, 2):
+        console.draft(a_finding(mmsi=f"20500000{number}", severity=Severity.LOW))
+    visitor = console.visitor()
+    visitor.send("/queue/reject", "/", row=["draft-D1", "draft-D2"], reason="Exercise")
+    visitor.send("/drafts/D2/reject", "/drafts/D2", reason="Not ours", version=version(console, "D2"))
+    visitor.send("/acts/A2/sign", "/acts/A2", passphrase=PASSPHRASE)
+    visitor.send("/acts/A1/sign", "/acts/A1", passphrase=PASSPHRASE)
+    assert console.do(lambda c: act_store.get(c, "A1")).state == act_store.RETURNED
+    assert console.do(lambda c: drafts.get(c, "D1")).state == drafts.OPEN
+
+
+def test_a_look_is_kept_over_a_restart_and_ends_with_the_decision(console: DeskConsole) -> None:
+    console.draft()
+    console.visitor("o1").get("/drafts/D1")
+    (item,) = console.do(lambda c: desk_items.items(c, console.context.now)).needs_decision
+    assert item.looking == "o1"
+    console.visitor("b2").get("/drafts/D1")
+    (item,) = console.do(lambda c: desk_items.items(c, console.context.now)).needs_decision
+    assert item.looking == "o1", "who may not decide takes no draft"
+
+
+def test_clocks_of_acts_run_on_the_desk_and_on_their_pages(console: DeskConsole) -> None:
+    console.draft(a_finding(mmsi="205000009"))
+    freeze(console, tlp="green", emergency="tanker at the lock now")
+    visitor = console.visitor("o1")
+    for path in ("/", "/acts", "/acts/A1", "/acts/A1/state"):
+        assert 'data-left="14400"' in visitor.get(path).text, path
+    visitor.send("/acts/A1/sign", "/acts/A1", passphrase=PASSPHRASE)
+    console.fed.clock.advance(60)
+    for path in ("/", "/acts", "/acts/A1", "/acts/A1/state"):
+        assert 'data-left="1740"' in visitor.get(path).text, path
+        assert "29:00 left" in visitor.get(path).text, path
+
+
+def test_what_changes_of_an_act_is_read_again_by_itself(console: DeskConsole) -> None:
+    console.draft()
+    freeze(console, personal="yes", purpose="isps")
+    other = console.visitor("o2")
+    assert "o1 prepared this and signs it first." in other.get("/acts/A1/now").text
+    console.visitor("o1").send("/acts/A1/sign", "/acts/A1", passphrase=PASSPHRASE)
+    piece = other.get("/acts/A1/now").text
+    assert "<html" not in piece
+    assert "Sign and publish" in piece
+    assert "1 officer must still sign" in other.get("/acts/A1/state").text

@@ -13,7 +13,7 @@ import pytest
 from node import shifts, store, works
 from node.lookups import ACTION
 from port2port.console.people import Role
-from tests.fakes.desk_console import DeskConsole, desk_console
+from tests.fakes.desk_console import PASSPHRASE, DeskConsole, desk_console
 from tests.fakes.watching import a_hit
 
 WORKS = {
@@ -35,6 +35,14 @@ def console(tmp_path: Path) -> Iterator[DeskConsole]:
 
 def announce(console: DeskConsole, **changes: str) -> Any:
     return console.visitor().send("/works", "/works", **{**WORKS, **changes})
+
+
+def announced(console: DeskConsole, **changes: str) -> Any:
+    """Announced and signed."""
+    answer = announce(console, **changes)
+    assert answer.status_code == 303, answer.text
+    onward = answer.headers["location"]
+    return console.visitor().send(f"{onward}/sign", onward, passphrase=PASSPHRASE)
 
 
 def standing(console: DeskConsole) -> list[works.Standing]:
@@ -76,7 +84,7 @@ def test_lines_that_are_too_long_come_back(console: DeskConsole) -> None:
 
 def test_works_are_announced_by_name_and_stand_on_the_shift(console: DeskConsole) -> None:
     place = console.context.places.places[0]
-    assert announce(console, where=place.name.lower()).status_code == 303
+    announced(console, where=place.name.lower())
     (made,) = standing(console)
     assert (made.work.owner, made.work.places) == ("o1", (place.id,))
     assert "Hull inspection by Acme Divers" in console.visitor().get("/shift").text
@@ -103,7 +111,7 @@ def test_works_that_cannot_be_are_said_at_the_form(console: DeskConsole, changes
 
 
 def test_works_are_called_off_with_a_reason(console: DeskConsole) -> None:
-    announce(console)
+    announced(console)
     (made,) = standing(console)
     visitor = console.visitor()
     assert visitor.send("/works/call-off", "/works", id=made.work.id, reason=" ").status_code == 422
@@ -112,18 +120,18 @@ def test_works_are_called_off_with_a_reason(console: DeskConsole) -> None:
     assert standing(console) == []
 
 
-def test_what_silences_is_confirmed_by_whoever_has_a_passkey(console: DeskConsole) -> None:
-    device = console.passkey("o1")
-    assert announce(console).status_code == 422
-    visitor = console.visitor()
-    options = visitor.send("/confirm", "/works", **WORKS, at="/works").text
-    answer = device.sign(options)
-    other = visitor.send("/works", "/works", **{**WORKS, "what": "something else", "at": "/works"}, assertion=answer)
+def test_calling_works_off_is_confirmed_by_whoever_has_a_passkey(console: DeskConsole) -> None:
+    announced(console)
+    device, (made,) = console.passkey("o1"), standing(console)
+    visitor, given = console.visitor(), {"id": made.work.id, "reason": "too windy", "at": "/works/call-off"}
+    assert visitor.send("/works/call-off", "/works", **given).status_code == 422
+    answer = device.sign(visitor.send("/confirm", "/works", **given).text)
+    other = visitor.send("/works/call-off", "/works", **{**given, "reason": "no reason"}, assertion=answer)
     assert other.status_code == 422
-    assert standing(console) == []
-    options = visitor.send("/confirm", "/works", **WORKS, at="/works").text
-    assert visitor.send("/works", "/works", **WORKS, at="/works", assertion=device.sign(options)).status_code == 303
     assert len(standing(console)) == 1
+    answer = device.sign(visitor.send("/confirm", "/works", **given).text)
+    assert visitor.send("/works/call-off", "/works", **given, assertion=answer).status_code == 303
+    assert standing(console) == []
 
 
 ASK = {"kind": "container", "value": "CSQU3054383", "case": "2026/0417", "reason": "seal found open"}

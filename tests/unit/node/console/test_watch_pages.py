@@ -12,7 +12,7 @@ import pytest
 from node import act_store, hits, suppressions
 from node.hits import Hit
 from port2port.console.people import Role
-from tests.fakes.desk_console import DeskConsole, desk_console
+from tests.fakes.desk_console import PASSPHRASE, DeskConsole, desk_console
 from tests.fakes.watching import a_hit, wanted
 
 READERS = ("o1", "b2")
@@ -103,7 +103,10 @@ def test_a_mute_has_owner_reason_and_end(console: DeskConsole, hit: Hit) -> None
     visitor, address = console.visitor(), f"/watch/hits/{hit.id}"
     assert visitor.send(f"{address}/mute", address, mute_reason=" ", hours="8").status_code == 422
     assert visitor.send(f"{address}/mute", address, mute_reason="x", hours="9999").status_code == 400
-    assert visitor.send(f"{address}/mute", address, mute_reason="our own tug", hours="8").status_code == 303
+    answer = visitor.send(f"{address}/mute", address, mute_reason="our own tug", hours="8")
+    assert answer.headers["location"] == "/acts/A1"
+    assert console.do(lambda c: suppressions.muted_pairs(c, console.context.now)) == {}
+    visitor.send("/acts/A1/sign", "/acts/A1", passphrase=PASSPHRASE)
     (made,) = console.do(lambda c: list(suppressions.muted_pairs(c, console.context.now).values()))
     assert (made.owner, made.reason) == ("o1", "our own tug")
     assert "o1 muted this pair until" in visitor.get(address).text
@@ -122,8 +125,8 @@ def test_a_viewer_reads_and_answers_nothing(console: DeskConsole, hit: Hit) -> N
 def test_who_may_not_sign_prepares_nothing_that_waits_for_him(console: DeskConsole, hit: Hit) -> None:
     visitor, address = console.visitor("b9", Role.OFFICER), f"/watch/hits/{hit.id}"
     assert "Confirm the sighting" not in visitor.get(address).text
-    for name in ("preview", "confirm", "not-the-same"):
-        assert visitor.send(f"{address}/{name}", address, reason="x").status_code == 404
+    for name in ("preview", "confirm", "not-the-same", "mute"):
+        assert visitor.send(f"{address}/{name}", "/watch", reason="x").status_code == 404
     assert console.do(act_store.listed) == []
 
 
@@ -155,8 +158,14 @@ def test_hits_that_ask_stand_before_those_that_do_not(console: DeskConsole, hit:
     text = console.visitor().get("/watch/now").text
     assert text.index("Hits that need your answer") < text.index(hit.id) < text.index("Other hits")
     console.do(
-        lambda c: hits.mute(
-            c, hit.id, owner="o1", reason="x", until=console.context.now + hits.MUTE_LONGEST, now=console.context.now
+        lambda c: suppressions.add(
+            c,
+            kind=suppressions.PAIR,
+            subject=hit.sighted.pair,
+            owner="o1",
+            reason="x",
+            now=console.context.now,
+            expires_at=console.context.now + hits.MUTE_LONGEST,
         )
     )
     text = console.visitor().get("/watch/now").text
