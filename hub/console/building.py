@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import partial
 
 from hub.console.context import PictureContext
+from hub.console.looked_up import LOOKUPS
 from hub.console.sections import sections, services
 from hub.console.sink import HubAudit
 from hub.picture import keep
@@ -12,6 +13,7 @@ from hub.store import Store
 from port2port.clock import Clock
 from port2port.console import demo, opening
 from port2port.console.app import Parts
+from port2port.console.lookups import LookUps
 from port2port.console.settings import ConsoleSettings
 from port2port.console.signin.context import SignIn
 
@@ -25,11 +27,12 @@ def signin_of(store: Store, console: ConsoleSettings, clock: Clock, *, member: s
 
 def parts_of(picture: PictureContext) -> Parts:
     """What the console's application is built from."""
+    lookups = LookUps(picture.signin)
     return opening.parts_of(
         picture.signin,
         picture.live,
         title=picture.settings.federation,
-        sections=sections(picture),
+        sections=[lookups.section(one, LOOKUPS) for one in sections(picture)],
         demo=lambda: picture.genesis.demo,
     )
 

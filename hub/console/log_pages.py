@@ -96,7 +96,6 @@ class LogPages:
         """One leaf with its path."""
         index = request.path_params["index"]
         made = await self._proved(request, index)
-        await looked_up(self._picture, request, "log.open", str(index))
         return page(
             request,
             "hub/log_entry.html",

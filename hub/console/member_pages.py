@@ -110,7 +110,6 @@ class MemberPages:
         trail = person.has(Role.AUDITOR, Role.ADMIN)
         found = await ask(self._picture, request, lambda c, _: read.audit_trail(c, member=member)) if trail else ()
         lines = [line(one) for one in found] if trail else None
-        await looked_up(self._picture, request, "member.open", member)
         return page(request, "hub/member.html", row=row, states=STATES, lines=lines, **self._common(request))
 
     async def _list(self, request: Request, status: int = 200, **errors: str) -> Response:

@@ -19,11 +19,11 @@ from starlette.routing import Route
 from hub import correlation
 from hub import picture as read
 from hub.console import picture_view
-from hub.console.asking import act, ask, looked_up
+from hub.console.asking import act, ask
 from hub.console.context import PictureContext
-from hub.console.picture_live import tell
+from hub.console.picture_live import tell, tell_answers
 from hub.console.picture_view import Links
-from hub.picture import Checks, Detail, Reading, View
+from hub.picture import Checks, Detail, NotSeen, Reading, View
 from port2port.clock import to_ms
 from port2port.console.app import Section
 from port2port.console.opening import Service
@@ -74,7 +74,12 @@ class PicturePages:
 
     @cached_property
     def _checks(self) -> Checks:
-        """What an opened entry is verified with, anew each time."""
+        """What an opened entry is verified with, anew each time, in whatever thread reads the database.
+
+        All of it may be shared: the cache of templates holds verdicts that depend on the template alone, behind its
+        own lock; the validator keeps nothing else; the log answers proofs from any thread. Two threads that come
+        first at once make it twice, and one of them is forgotten.
+        """
         validator = StixValidator(TemplateCache())
         return Checks(genesis_hash=self._picture.genesis_hash, tree=self._picture.log, validate=validator.validate)
 
@@ -83,11 +88,8 @@ class PicturePages:
     async def show(self, request: Request) -> Response:
         """The page."""
         view = View.from_query(request.url.query)
-        if view.text:
-            await looked_up(self._picture, request, "picture.search", "", characters=len(view.text))
         if view.item is not None:
             await ask(self._picture, request, lambda c, reading: read.one_item(c, reading, view.item or 0))
-            await looked_up(self._picture, request, "picture.open", str(view.item))
         facts = await ask(self._picture, request, partial(self._whole, view, current(request).account))
         return page(
             request,
@@ -144,6 +146,7 @@ class PicturePages:
             "as_of": now,
             "behind": logged - folded,
             "newest": newest[0].received_at if newest else None,
+            "unseen_by": read.by_member(self._not_seen(connection, reading)),
         }
 
     def _list(self, view: View, connection: Connection, reading: Reading) -> dict[str, Any]:
@@ -154,7 +157,11 @@ class PicturePages:
             "counts": read.counts(connection, reading, view),
             "placed": picture_view.on_the_map(found.items, read.tracks(connection, reading, view)),
             "kind_words": picture_view.kind_words,
+            "unseen": {one.item.index: one for one in self._not_seen(connection, reading)},
         }
+
+    def _not_seen(self, connection: Connection, reading: Reading) -> Sequence[NotSeen]:
+        return read.not_seen(connection, reading, self._picture.audiences)
 
     def _links(self, view: View, connection: Connection, reading: Reading) -> dict[str, Any]:
         found = correlation.spill_over(connection, reading, view)[:_LINKS]
@@ -251,7 +258,7 @@ class PicturePages:
 
 def services(picture: PictureContext) -> Sequence[Service]:
     """What tells open pages that the picture grew."""
-    return (partial(tell, picture),)
+    return (partial(tell, picture), partial(tell_answers, picture))
 
 
 def _acknowledge(indices: list[int], who: str, undo: bool, connection: Connection, reading: Reading) -> int:
