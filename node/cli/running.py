@@ -135,7 +135,10 @@ def desk_of(node: Node, rules: RuleFile, places: Places, pipeline: Pipeline, con
         signin=building.signin_of(node.store, settings, console, node.clock),
         roster=lambda: node.inbox.state.roster,
         status=lambda: app.status_of(settings, node.store, clock=node.clock),
+        machine=node.machine,
+        connect=partial(app.connect, settings),
         rule=rules.two_person.rule(),
+        rules=rules,
         rota=lambda: None if settings.duty is None else RotaKeeper.open(settings.duty).rota,
     )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from node.console.context import DeskContext
+from node.console.key_offers import KeyOffers
 from node.console.sections import sections, services
 from node.console.sink import NodeAudit
 from node.settings import NodeSettings
@@ -34,6 +35,7 @@ def parts_of(desk: DeskContext) -> Parts:
         title=lambda: _name_of(desk),
         sections=sections(desk),
         demo=lambda: _is_demo(desk),
+        keys=KeyOffers(desk),
     )
 
 

@@ -24,6 +24,7 @@ from port2port.console.serving import ConsoleServer
 from port2port.console.settings import ConsoleSettings
 from port2port.console.signin.context import SignIn
 from port2port.console.signin.section import middleware, section
+from port2port.console.signin.standing import SigningKeys
 from port2port.database import Database, StorageError
 
 logger = logging.getLogger(__name__)
@@ -59,15 +60,26 @@ def signin_of(
     )
 
 
-def parts_of(signin: SignIn, live: Live, *, title: str, sections: Sequence[Section], demo: Callable[[], bool]) -> Parts:
-    """What the application is built from. ``demo`` says whether the striped banner stands over every page."""
+def parts_of(
+    signin: SignIn,
+    live: Live,
+    *,
+    title: str | Callable[[], str],
+    sections: Sequence[Section],
+    demo: Callable[[], bool],
+    keys: SigningKeys | None = None,
+) -> Parts:
+    """What the application is built from.
+
+    ``demo`` says whether the striped banner stands over every page; ``keys`` are those that sign for the member.
+    """
     signin.endings.tell = live.revoke
     return Parts(
         settings=signin.settings,
         clock=signin.clock,
         live=live,
         title=title,
-        sections=(section(signin), *sections),
+        sections=(section(signin, keys), *sections),
         middleware=(middleware(signin),),
         ribbon=lambda _request: Ribbon(kind="demo") if signin.settings.demo or demo() else None,
         still_valid=signin.still_valid,

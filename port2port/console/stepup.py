@@ -44,10 +44,29 @@ class StepUp:
 
 
 def challenge(
-    connection: Connection, person: Person, *, purpose: str, digest: bytes, relying: Relying, now: datetime
+    connection: Connection,
+    person: Person,
+    *,
+    purpose: str,
+    digest: bytes,
+    relying: Relying,
+    now: datetime,
+    key_id: str = "",
 ) -> str:
-    """Options in JSON for the browser to sign exactly ``digest``, the SHA-256 of the message. Raises NoPasskeyError."""
-    return _open(connection, person, purpose=purpose, name=digest.hex(), challenge=digest, relying=relying, now=now)
+    """Options in JSON for the browser to sign exactly ``digest``, the SHA-256 of the message. Raises NoPasskeyError.
+
+    Where ``key_id`` is given, that passkey alone is asked; whether it was that one, ``StepUp.key`` says.
+    """
+    return _open(
+        connection,
+        person,
+        purpose=purpose,
+        name=digest.hex(),
+        challenge=digest,
+        relying=relying,
+        now=now,
+        key_id=key_id,
+    )
 
 
 def redeem(
@@ -119,10 +138,11 @@ def _open(
     relying: Relying,
     now: datetime,
     facts: str = "",
+    key_id: str = "",
 ) -> str:
     if len(challenge) != _DIGEST_BYTES:
         raise InvariantError("a step-up is over a SHA-256")
-    allowed = _usable(connection, person, relying)
+    allowed = [one for one in _usable(connection, person, relying) if key_id in {"", one.key_id}]
     if not allowed:
         raise NoPasskeyError("enrol a passkey first: this act is confirmed with one")
     challenges.give(

@@ -43,6 +43,7 @@ from tests.fakes.authenticator import Authenticator
 from tests.fakes.console import client, free_port
 from tests.fakes.desks import A, Desk, Harbour
 from tests.fakes.federation import Federation
+from tests.fakes.hub import FakeHub
 from tests.fakes.prepared import key_file
 from tests.fakes.signin import ORIGIN, Visitor, cheap_passwords
 
@@ -88,6 +89,7 @@ class DeskConsole:
     harbour: Harbour
     desk: Desk
     context: DeskContext
+    hub: FakeHub
 
     @property
     def fed(self) -> Federation:
@@ -171,6 +173,10 @@ class DeskConsole:
             "not_after_ms": after,
         }
         self.harbour.feed.log(self.fed.control("roster", [added]))
+        self.pull()
+
+    def pull(self) -> None:
+        """The node takes in whatever the log has."""
         apart(self.harbour.pull)
 
     def audit(self) -> list[str]:
@@ -198,6 +204,7 @@ def desk_console(home: Path, *, fed: Federation | None = None, **settings: Any) 
     console = ConsoleSettings(**{"origin": ORIGIN, **settings})
     node = _settings(home, desk, console)
     clock, opened, passwords = harbour.fed.clock, desk.node.store, cheap_passwords()
+    hub = FakeHub(harbour.feed)
     context = DeskContext(
         settings=node,
         console=console,
@@ -219,9 +226,11 @@ def desk_console(home: Path, *, fed: Federation | None = None, **settings: Any) 
         ),
         roster=lambda: desk.node.inbox.state.roster,
         status=lambda: app.status_of(node, opened, clock=clock),
+        machine=harbour.fed.ports[A].machine,
+        connect=lambda: hub.connect(A),
     )
     try:
-        yield DeskConsole(harbour, desk, context)
+        yield DeskConsole(harbour, desk, context, hub)
     finally:
         passwords.close()
         harbour.close()

@@ -21,11 +21,15 @@ from port2port.console.people import Person, current, needs
 from port2port.console.roles import Role
 from port2port.console.signin.context import SignIn, SignInAgainError, fields, text, with_session
 from port2port.console.signin.enrolling import CODE, SHORT, WRONG
+from port2port.console.signin.standing import SIGNERS, KnownKey, SigningKeys
 from port2port.console.words import N_
 from port2port.errors import ConflictError, MalformedError, PolicyError
 
 AGAIN: Final = N_("Sign out and in again first: what you asked for changes how you sign in. Nothing was changed.")
 DONE: Final = N_("Saved.")
+OFFERED: Final = N_("The hub has the offer. Now telephone a coordinator and read the fingerprint aloud.")
+GONE: Final = N_("Noted. This key signs nothing more here. Telephone a coordinator now: only they can revoke it.")
+_GOOD: Final = {"saved": DONE, "offered": OFFERED, "lost": GONE}  # by the name in the address that says it
 LAST: Final = N_("This is your last way to sign in. Add another one first.")
 READS: Final = (Role.VIEWER, Role.OFFICER, Role.APPROVER, Role.COORDINATOR)  # who may leave a display that reads
 
@@ -41,8 +45,9 @@ class LastWayError(PolicyError):
 class Me:
     """Endpoints under /me."""
 
-    def __init__(self, signin: SignIn) -> None:
+    def __init__(self, signin: SignIn, keys: SigningKeys | None = None) -> None:
         self._signin = signin
+        self._keys = keys
 
     def routes(self) -> list[Route]:
         """What it answers."""
@@ -68,6 +73,10 @@ class Me:
         """The page."""
         return await self._page(request)
 
+    async def answer(self, request: Request, message: str, status: int) -> Response:
+        """The page as the answer to something that did not go as it should."""
+        return await self._page(request, message=message, status=status)
+
     async def end_session(self, request: Request) -> Response:
         """End one of his sessions."""
         form = await fields(request)
@@ -90,6 +99,10 @@ class Me:
     async def display(self, request: Request) -> Response:
         """Make this browser a wall display: it reads, stays signed in for 90 days, and never acts."""
         person, signin = current(request), self._signin
+        try:
+            signin.require_fresh(request)
+        except SignInAgainError:
+            return await self._page(request, message=AGAIN, status=403)
 
         def change(connection: Connection) -> str:
             sessions.end(connection, person.account, person.session)
@@ -227,28 +240,38 @@ class Me:
         secret = totp or local.new_totp_secret()
 
         def facts(connection: Connection) -> dict[str, object]:
-            account = accounts.by_id(connection, person.account)
+            account, keys = accounts.by_id(connection, person.account), self._standings(connection, person)
+            enrolled = {one.key_id for one in passkeys.of_account(connection, person.account)}
             return {
                 "sessions": sessions.of_account(connection, person.account, now, self._signin.lifetimes),
                 "passkeys": passkeys.of_account(connection, person.account),
                 "codes_left": local.recovery_codes_left(connection, person.account),
                 "has_password": bool(account.password),
                 "has_provider": account.subject is not None,
+                "keys": keys,
+                "others": [key for key in keys.values() if key.key_id not in enrolled],
             }
 
         return page(
             request,
             "signin/me.html",
             status,
-            message=message or (DONE if request.query_params.get("saved") else ""),
+            message=message or next((words for name, words in _GOOD.items() if request.query_params.get(name)), ""),
             good=not message,
             may_display=person.has(*READS),
+            signs=self._keys is not None,
             totp=secret,
             picture=local.totp_picture(secret, pseudonym=person.pseudonym, issuer="Port 2 Port"),
             at=from_ms,
             provider=self._signin.provider,
             **await self._signin.read(facts),
         )
+
+    def _standings(self, connection: Connection, person: Person) -> dict[str, KnownKey]:
+        """What this person's keys count for, by key id; empty where nothing is signed, or not by him."""
+        if self._keys is None or not person.has(*SIGNERS):
+            return {}
+        return {one.key_id: one for one in self._keys.listed(connection) if one.pseudonym == person.pseudonym}
 
 
 def _require_a_way(connection: Connection, person: Person) -> None:
