@@ -11,6 +11,7 @@ from node.console.context import DeskContext
 from node.console.desk_pages import DeskRoom
 from node.console.feeds import Feeds
 from node.console.keeping_pages import KeepingRoom
+from node.console.rules_pages import RulesRoom
 from node.console.sent_pages import SentRoom
 from node.console.traffic_pages import TrafficRoom
 from port2port.console.app import Section
@@ -35,7 +36,7 @@ def sections(desk: DeskContext) -> Sequence[Section]:
         tabs=(keeping_pages.STATUS_TAB, keeping_pages.AUDIT_TAB),
         routes=KeepingRoom(desk).routes(),
     )
-    return (first, *watch_rooms.sections(desk), last)
+    return (first, *watch_rooms.sections(desk), last, RulesRoom(desk).section())
 
 
 def services(desk: DeskContext) -> Sequence[Service]:
