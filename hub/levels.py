@@ -1,7 +1,7 @@
 """Which members' duty officers have acknowledged a change of the security level, and who has not.
 
-An acknowledgement is a receipt ``seen``, signed by the receiving node. Receipts are the issuer's to read: the board is
-shown to the authority that set the level; any other reader sees his own member's answer.
+An acknowledgement is a receipt ``seen``, signed by the receiving node. Receipts are the issuer's and the coordinator's
+to read: they see the board; any other reader sees his own member's answer.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ def acknowledgements(connection: Connection, reading: Reading, index: int) -> tu
             name=one.name,
             delivered=one.delivered,
             seen=one.seen,
-            known=reading.member in {row.issuer, one.member},
+            known=one.known,
         )
         for one in recipients(connection, reading, said, index)
         if one.member != row.issuer

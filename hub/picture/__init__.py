@@ -23,7 +23,19 @@ from hub.picture.queries import (
 )
 from hub.picture.reading import Reading, read_as
 from hub.picture.related import REASONS, related
-from hub.picture.unseen import AFTER_MS, LONGEST_MS, NotSeen, answers_known, by_member, knows, not_seen, owing
+from hub.picture.unseen import (
+    AFTER_MS,
+    COORDINATOR,
+    LONGEST_MS,
+    Answers,
+    NotSeen,
+    answers,
+    answers_known,
+    by_member,
+    knows,
+    not_seen,
+    owing,
+)
 from hub.picture.values import (
     CLASSES,
     DECISION,
@@ -48,6 +60,7 @@ from hub.picture.view import View, ViewError
 __all__ = [
     "AFTER_MS",
     "CLASSES",
+    "COORDINATOR",
     "DECISION",
     "FAILS",
     "HOLDS",
@@ -57,6 +70,7 @@ __all__ = [
     "REASONS",
     "SEVERITIES",
     "UNKNOWN",
+    "Answers",
     "Bar",
     "Checks",
     "Detail",
@@ -77,6 +91,7 @@ __all__ = [
     "ViewError",
     "Why",
     "acknowledge",
+    "answers",
     "answers_known",
     "by_member",
     "catch_up",

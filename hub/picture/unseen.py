@@ -43,6 +43,15 @@ class NotSeen:
     since: datetime
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answers:
+    """What was answered to one entry: (member, state) each."""
+
+    issuer: str
+    visibility: int
+    told: frozenset[tuple[str, str]]
+
+
 def answers_known(reading: Reading) -> sa.ColumnElement[bool]:
     """The condition that limits receipts to those that the reader may know of."""
     if COORDINATOR in reading.reader.roles:
@@ -63,19 +72,7 @@ def asks(item: Item) -> bool:
 
 def not_seen(connection: Connection, reading: Reading, audiences: Audiences) -> tuple[NotSeen, ...]:
     """What the reader may know of it, the oldest first."""
-    query = (
-        sa.select(ITEM)
-        .where(
-            reading.sees(ITEM.c.visibility),
-            ITEM.c.realm == REAL,
-            sa.or_(ITEM.c.kind == "level", sa.and_(ITEM.c.kind.in_(_MAKING), ITEM.c.handling.in_(_ASKS))),
-            ITEM.c.received_ms <= reading.now_ms - AFTER_MS,
-            ITEM.c.received_ms > reading.now_ms - LONGEST_MS,
-        )
-        .order_by(ITEM.c.index.desc())
-        .limit(MOST)
-    )
-    found = rows(connection, query)
+    found = _asking(connection, reading, reading.now_ms - AFTER_MS)
     items = [item for item in items_of(connection, reading, found) if asks(item)]
     classes = {row.index: row.visibility for row in found}
     audiences.load(connection, classes.values())
@@ -86,6 +83,37 @@ def not_seen(connection: Connection, reading: Reading, audiences: Audiences) -> 
         for item in reversed(items)
     )  # fmt: skip
     return tuple(one for one in made if one.members)
+
+
+def answers(connection: Connection, reading: Reading) -> dict[int, Answers]:
+    """What the reader may know of the answers to everything that asked for action within a day, by entry."""
+    found = _asking(connection, reading, reading.now_ms)
+    query = sa.select(RECEIPT.c.index, RECEIPT.c.member, RECEIPT.c.state).where(
+        RECEIPT.c.index.in_([row.index for row in found]), answers_known(reading)
+    )
+    told: dict[int, set[tuple[str, str]]] = {}
+    for row in rows(connection, query):
+        told.setdefault(row.index, set()).add((row.member, row.state))
+    return {
+        row.index: Answers(issuer=row.issuer, visibility=row.visibility, told=frozenset(told.get(row.index, ())))
+        for row in found
+    }
+
+
+def _asking(connection: Connection, reading: Reading, until_ms: int) -> list[Any]:
+    query = (
+        sa.select(ITEM)
+        .where(
+            reading.sees(ITEM.c.visibility),
+            ITEM.c.realm == REAL,
+            sa.or_(ITEM.c.kind == "level", sa.and_(ITEM.c.kind.in_(_MAKING), ITEM.c.handling.in_(_ASKS))),
+            ITEM.c.received_ms <= until_ms,
+            ITEM.c.received_ms > reading.now_ms - LONGEST_MS,
+        )
+        .order_by(ITEM.c.index.desc())
+        .limit(MOST)
+    )
+    return rows(connection, query)
 
 
 def owing(audiences: Audiences, roster: Roster, index: int, visibility: int) -> list[str]:

@@ -14,9 +14,12 @@ from pathlib import Path
 import pytest
 from starlette.routing import Route
 
+from hub.tables import RECEIPT
+from port2port.clock import to_ms
 from port2port.console.roles import Role
 from port2port.tlp import Tlp
 from tests.fakes.federation import Federation
+from tests.fakes.picture import PictureDesk
 from tests.fakes.picture_console import PictureConsole, picture_console
 
 READER = "north-sea-port"
@@ -41,6 +44,16 @@ def world(console: PictureConsole, *, loud: bool) -> None:
     desk.admit([fed.publish("beanr", handling="call_first")])
     publish = partial(fed.publish, "beanr", tlp=Tlp.AMBER, recipients=("belgg",))
     desk.admit([publish(handling="act", objects=[fed.indicator("beanr", tlp=Tlp.AMBER)]) if loud else publish()])
+    if loud:
+        answered(desk, HIDDEN, "belgg")
+    fed.clock.advance(11 * 60)
+
+
+def answered(desk: PictureDesk, index: int, member: str) -> None:
+    """A member's officer has opened an entry of beanr."""
+    row = {"issuer": "beanr", "number": index, "index": index, "member": member, "state": "seen", "receipt": b""}
+    row |= {"key_id": "", "sig": b"", "received_ms": to_ms(desk.fed.clock.now())}
+    desk.store.database.write_now(lambda c: c.execute(RECEIPT.insert(), [row]))
 
 
 def paths_of(console: PictureConsole) -> list[str]:
@@ -103,3 +116,23 @@ def test_the_walk_would_notice(tmp_path: Path) -> None:
             text = console.visitor("belgg").get("/picture/feed").text
             pages.append(_TIMES.sub("", _HASHES.sub("", text)))
     assert pages[0] != pages[1]
+
+
+def test_what_another_member_answered_is_told_to_coordinators_and_to_nobody_else(tmp_path: Path) -> None:
+    with picture_console(tmp_path, fed=Federation()) as console:
+        world(console, loud=False)
+
+        def pages() -> dict[Role, list[str]]:
+            paths = ("/", "/picture/feed", "/picture/strip", f"/?item={OTHER}", "/levels", "/briefing", f"/log/{OTHER}")
+            visitors = {role: console.visitor(READER, role) for role in (Role.APPROVER, Role.COORDINATOR)}
+            return {
+                role: [_TIMES.sub("", _HASHES.sub("", visitor.get(path).text)) for path in paths]
+                for role, visitor in visitors.items()
+            }
+
+        before = pages()
+        answered(console.desk, OTHER, "belgg")
+        after = pages()
+    assert before[Role.APPROVER] == after[Role.APPROVER]
+    changed = [one != other for one, other in zip(before[Role.COORDINATOR], after[Role.COORDINATOR], strict=True)]
+    assert changed[:4] == [True] * 4
