@@ -16,13 +16,14 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
-from node import act_store, acts, officers
+from node import act_store, acts
 from node.act_store import Prepared
 from node.acts import Outcome, Signed, preparing
 from node.console import act_view
 from node.console.context import DeskContext
 from node.console.desk_pages import READERS, asked_of, tell
-from node.console.officer_keys import KeyFileError, KeyFiles
+from node.console.report_words import PURPOSES
+from node.console.officer_keys import KeyFiles
 from port2port import keys
 from port2port.console import passkeys, stepup
 from port2port.console.pages import fragment, page, wording
@@ -42,7 +43,7 @@ class ActRoom:
 
     def __init__(self, desk: DeskContext) -> None:
         self._desk = desk
-        self._files = KeyFiles(desk.settings.keys.officers, trial=desk.console.demo)
+        self._files = KeyFiles(desk)
 
     def routes(self) -> list[Route]:
         """What it answers."""
@@ -130,7 +131,7 @@ class ActRoom:
         async with request.form() as form:
             answers, passphrase = _answers(form), str(form.get("passphrase", ""))
         try:
-            key = None if answers else await self._unlocked(request, passphrase)
+            key = None if answers else await self._files.unlock(request, passphrase, request.path_params["act"])
             outcome: Outcome = await desk.store.write(partial(self._sign, request, answers, key))
         except NotFoundError:
             raise
@@ -140,6 +141,8 @@ class ActRoom:
         act = outcome.act
         if act.state != acts.DONE:
             return RedirectResponse(f"/acts/{act.id}", 303)
+        if act.kind == preparing.LEVEL:
+            return RedirectResponse("/levels", 303)
         return RedirectResponse(f"/sent/{act.subject}" if outcome.queued else f"/acts/{act.id}", 303)
 
     async def withdraw(self, request: Request) -> Response:
@@ -197,19 +200,11 @@ class ActRoom:
         return {
             "shown_act": shown,
             "now": desk.now,
+            "purposes": PURPOSES,
             "may_decide": person.has(Role.APPROVER),
             "is_check": shown.act.check_by is not None and shown.act.checked_at is None,
-            "publishing": shown.act.kind in {preparing.PUBLISH, preparing.RETRACT, preparing.SAY},
+            "publishing": shown.act.kind in {preparing.PUBLISH, preparing.RETRACT, preparing.SAY, preparing.LEVEL},
         }
-
-    async def _unlocked(self, request: Request, passphrase: str) -> Ed25519Key:
-        desk = self._desk
-        mine = officers.in_force(desk.known_roster(), desk.member, current(request).pseudonym, now=desk.now)
-        try:
-            return await self._files.unlock(mine, passphrase)
-        except KeyFileError:
-            await desk.store.write(lambda c: desk.signin.note(c, request, "act-not-signed", request.path_params["act"]))
-            raise
 
     def _sign(self, request: Request, answers: list[str], key: Ed25519Key | None, connection: Connection) -> Outcome:
         desk, person = self._desk, current(request)

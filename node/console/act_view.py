@@ -24,6 +24,7 @@ from port2port.console.people import Person
 from port2port.console.roles import Role
 from port2port.console.words import N_
 from port2port.errors import NotFoundError
+from port2port.levels import Level, level_of
 
 REASONS: Final[Mapping[str, str]] = {
     Reason.PERSONAL_DATA.value: N_("it holds personal data"),
@@ -107,6 +108,7 @@ class ShownAct:
     missing: int
     reasons: tuple[str, ...]
     reason: str
+    levels: tuple[Level, ...]
     changes: tuple[Change, ...]
     left_out: int
     turn: Turn
@@ -130,6 +132,8 @@ def load(connection: Connection, desk: DeskContext, person: Person, act_id: str)
         missing=acts.missing(connection, act),
         reasons=tuple(REASONS.get(one, one) for one in act.reasons),
         reason=str(document.get("reason", "")),
+        purpose=str(document.get("purpose") or ""),
+        levels=tuple(level_of(stm.decode(part.statement)) for part in act.parts) if act.kind == preparing.LEVEL else (),
         changes=tuple(_changes(connection, act, document)),
         left_out=sum(len(item) for item in act.sealed.values() if isinstance(item, list)),
         turn=_turn(connection, desk, person, act, given),
@@ -159,7 +163,7 @@ def _lists(value: Json) -> list[list[Json]]:
 
 def _turn(connection: Connection, desk: DeskContext, person: Person, act: Prepared, given: Sequence[Given]) -> Turn:
     roster, account = desk.known_roster(), person.account
-    mine = officers.in_force(roster, desk.member, person.pseudonym, now=desk.now)
+    mine = officers.usable(connection, roster, desk.member, person.pseudonym, now=desk.now)
     ids = {key.key_id for key in mine}
     rp_id = desk.signin.relying.rp_id
     enrolled = passkeys.of_account(connection, account)

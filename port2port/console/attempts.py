@@ -24,6 +24,8 @@ from port2port.errors import UnavailableError
 
 FREE_TRIES: Final = 5
 FIRST_DELAY_S: Final = 5
+KEY_FILE_TRIES: Final = 3
+KEY_FILE_TRIES_ANYWHERE: Final = 6
 LONGEST_DELAY_S: Final = 15 * 60
 ADDRESS_TRIES: Final = 30
 ADDRESS_WINDOW_MS: Final = 60_000
@@ -57,16 +59,22 @@ def charge_address(connection: Connection, address: str, now: datetime) -> None:
 def charge_account(connection: Connection, name: str, address: str, now: datetime) -> None:
     """Count a try at a name, as if it failed; ``clear`` takes it back. Raises TooManyTriesError."""
     moment = to_ms(now)
-    subject = _account(connection, name, address, moment)
-    row = _row(connection, subject)
-    if row is None or moment - row.since_ms >= FORGOTTEN_MS:
-        _keep(connection, subject, tries=1, since_ms=moment, closed_until_ms=0)
-        return
-    if moment < row.closed_until_ms:
-        raise TooManyTriesError(_seconds(row.closed_until_ms - moment))
-    tries = row.tries + 1
-    closed = moment + 1_000 * delay_s(tries)
-    _keep(connection, subject, tries=tries, since_ms=moment, closed_until_ms=closed if tries >= FREE_TRIES else 0)
+    _charge(connection, _account(connection, name, address, moment), moment, FREE_TRIES)
+
+
+def charge_key_file(connection: Connection, person: str, address: str, now: datetime) -> None:
+    """Count a try at opening a person's key file; ``clear_key_file`` takes it back. Raises TooManyTriesError.
+
+    A machine has three tries for each person, and a person six at all machines together.
+    """
+    for (kind, name), free in _key_file(person, address).items():
+        _charge(connection, _digest(kind, name), to_ms(now), free)
+
+
+def clear_key_file(connection: Connection, person: str, address: str) -> None:
+    """The file opened: the failures before it are forgotten."""
+    for kind, name in _key_file(person, address):
+        connection.execute(sa.delete(_ATTEMPT).where(_ATTEMPT.c.subject == _digest(kind, name)))
 
 
 def clear(connection: Connection, name: str, address: str, now: datetime) -> None:
@@ -77,11 +85,11 @@ def clear(connection: Connection, name: str, address: str, now: datetime) -> Non
     _keep(connection, _known(name, address), tries=0, since_ms=moment, closed_until_ms=moment + KNOWN_MS)
 
 
-def delay_s(failures: int) -> int:
+def delay_s(failures: int, free: int = FREE_TRIES) -> int:
     """How long an account stays closed after its n-th failure in a row, in seconds."""
-    if failures < FREE_TRIES:
+    if failures < free:
         return 0
-    doublings = min(failures - FREE_TRIES, 16)
+    doublings = min(failures - free, 16)
     return int(min(FIRST_DELAY_S * 2**doublings, LONGEST_DELAY_S))
 
 
@@ -102,6 +110,25 @@ def _account(connection: Connection, name: str, address: str, moment: int) -> by
 
 def _known(name: str, address: str) -> bytes:
     return _digest("known", f"{name.lower()}\0{address}")
+
+
+def _charge(connection: Connection, subject: bytes, moment: int, free: int) -> None:
+    row = _row(connection, subject)
+    if row is None or moment - row.since_ms >= FORGOTTEN_MS:
+        _keep(connection, subject, tries=1, since_ms=moment, closed_until_ms=0)
+        return
+    if moment < row.closed_until_ms:
+        raise TooManyTriesError(_seconds(row.closed_until_ms - moment))
+    tries = row.tries + 1
+    _keep(connection, subject, tries=tries, since_ms=moment, closed_until_ms=moment + 1_000 * delay_s(tries, free))
+
+
+def _key_file(person: str, address: str) -> dict[tuple[str, str], int]:
+    """What is counted, and how many tries are free."""
+    return {
+        ("key file here", f"{person}\0{address}"): KEY_FILE_TRIES,
+        ("key file", person): KEY_FILE_TRIES_ANYWHERE,
+    }
 
 
 def _row(connection: Connection, subject: bytes) -> sa.Row[tuple[int, int, int]] | None:
