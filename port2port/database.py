@@ -32,7 +32,7 @@ class StorageError(UnavailableError):
 
 
 def make_engine(url: str, *, synchronous: str = "FULL") -> Engine:
-    """An engine for ``sqlite:///path`` or ``postgresql://...``. ``synchronous`` differs from FULL in one test only.
+    """An engine for ``sqlite:///path`` or ``postgresql://...``. ``synchronous`` differs from FULL in tests only.
 
     Raises ConfigurationError for any other URL or a missing driver.
     """

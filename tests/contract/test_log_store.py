@@ -18,6 +18,7 @@ from port2port.verify import EquivocationError
 from tests.contract.log_store_suite import LogStoreSuite, append, candidate, notes
 from tests.fakes.federation import Federation
 from tests.fakes.memory_log import MemoryLog
+from tests.fakes.prepared import hub_store
 
 
 class TestMemoryLog(LogStoreSuite):
@@ -53,7 +54,7 @@ class DatabaseLogSuite(LogStoreSuite):
 
     @pytest.fixture
     def store(self, url: str) -> Iterator[Store]:
-        opened = open_store(url)
+        opened = hub_store(url)
         yield opened
         opened.close()
 

@@ -8,17 +8,18 @@ from pathlib import Path
 import pytest
 
 from benchmarks.parts.naive_log import NaiveLog
-from hub.store import Store, audit_rows, open_store
+from hub.store import Store, audit_rows
 from port2port.database import sqlite_url
 from port2port.verify import EquivocationError
 from tests.contract.log_store_suite import LogStoreSuite, append
 from tests.fakes.federation import Federation
+from tests.fakes.prepared import hub_store
 
 
 class TestNaiveLog(LogStoreSuite):
     @pytest.fixture
     def store(self, tmp_path: Path) -> Iterator[Store]:
-        opened = open_store(sqlite_url(tmp_path / "hub.db"))
+        opened = hub_store(sqlite_url(tmp_path / "hub.db"))
         yield opened
         opened.close()
 

@@ -16,11 +16,12 @@ from port2port.console.tables import console_metadata
 from port2port.database import sqlite_url
 from port2port.errors import ConfigurationError, ConflictError
 from port2port.merkle import Frontier, extend_with_roots
+from tests.fakes.prepared import node_store
 
 
 @pytest.fixture(params=["sqlite-file", "sqlite-memory"])
 def opened(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[NodeStore]:
-    made = open_store(sqlite_url(tmp_path / "n.db") if request.param == "sqlite-file" else "sqlite:///:memory:")
+    made = node_store(tmp_path / "n.db") if request.param == "sqlite-file" else open_store("sqlite:///:memory:")
     yield made
     made.close()
 

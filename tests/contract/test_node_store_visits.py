@@ -7,16 +7,15 @@ from pathlib import Path
 
 import pytest
 
-from node.store import open_store
 from node.visit_store import SqlVisits
 from node.visits import VisitStore
-from port2port.database import sqlite_url
 from tests.contract.visit_store_suite import VisitStoreSuite
+from tests.fakes.prepared import node_store
 
 
 class TestSqlVisits(VisitStoreSuite):
     @pytest.fixture
     def store(self, tmp_path: Path) -> Iterator[VisitStore]:
-        opened = open_store(sqlite_url(tmp_path / "node.db"))
+        opened = node_store(tmp_path / "node.db")
         yield SqlVisits(opened)
         opened.close()

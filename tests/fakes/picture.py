@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from sqlalchemy.engine import Connection
@@ -12,7 +12,7 @@ from hub.audience import Audiences
 from hub.intake import Checker, IntakeJudge
 from hub.picture import Checks, Reading, fold, read_as
 from hub.store import Store
-from hub.transparency import Appended, Log, fold_roster
+from hub.transparency import NO_ROSTER, Appended, Log, RosterAt, fold_roster
 from port2port.sharing import Outlet, member_reader
 from tests.fakes.federation import Federation
 from tests.fakes.prepared import hub_store
@@ -30,12 +30,13 @@ class PictureDesk:
     checker: Checker
     judge: IntakeJudge
     audiences: Audiences
+    _known: RosterAt = field(default=NO_ROSTER, init=False)
 
     def admit(self, raws: Sequence[bytes], member: str = "beanr") -> list[int]:
         """Log entries and fold them; their indices."""
         indices = []
         for raw in raws:
-            at = self.store.database.read_now(fold_roster)
+            at = self.store.database.read_now(self._roster_at)
             checked = self.checker.check(raw, member, at)
             assert checked.candidate is not None, checked
             (outcome,) = self.log.append([checked.candidate], self.judge)
@@ -47,7 +48,7 @@ class PictureDesk:
 
     def reading(self, connection: Connection, member: str, **more: Any) -> Reading:
         """What a member's officer may read now."""
-        roster = fold_roster(connection).roster
+        roster = self._roster_at(connection).roster
         assert roster is not None
         given = {"purpose": None, "outlet": Outlet.LIVE_PAGE, **more}
         reader = member_reader(member, roles=frozenset({"officer"}))
@@ -60,6 +61,10 @@ class PictureDesk:
     def act(self, member: str, change: Callable[..., T], /, *given: Any, **more: Any) -> T:
         """The same in a writing transaction."""
         return self.store.database.write_now(lambda c: change(c, self.reading(c, member), *given, **more))
+
+    def _roster_at(self, connection: Connection) -> RosterAt:
+        self._known = fold_roster(connection, self._known)
+        return self._known
 
     @property
     def checks(self) -> Checks:

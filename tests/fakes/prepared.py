@@ -1,7 +1,8 @@
 """What takes a while to make and is the same in every test, made once and copied: databases, locked key files.
 
-A prepared database is byte for byte what ``open_store`` leaves. It is opened without asking for its revision: that is
-for the contract tests of the stores, and for every test that starts a process. A prepared key file is locked under the few rounds of the library's own encryption, which the
+A prepared database is byte for byte what ``open_store`` leaves. It is opened without asking for its revision, and
+nothing waits for the disk: both are for the contract tests of the stores, and for every test that starts a process,
+kills it or cuts its power. A prepared key file is locked under the few rounds of the library's own encryption, which the
 product reads but never writes: what the product's own costs, and that it costs it, is for ``test_keys``.
 """
 
@@ -11,6 +12,7 @@ import tempfile
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
+from typing import Final
 
 from cryptography.hazmat.primitives.serialization import (
     BestAvailableEncryption,
@@ -27,12 +29,14 @@ from node.store import open_store as open_node
 from port2port.database import Database, make_engine, sqlite_url
 from port2port.keys import Ed25519Key
 
+_UNHURRIED: Final = "OFF"  # SQLite's word for writing when the system likes to
+
 
 def node_store(path: Path) -> NodeStore:
     """A node's store, of the newest revision where it is new. The caller closes it."""
     if not path.exists():
         path.write_bytes(_fresh(open_node))
-    return NodeStore(Database(make_engine(sqlite_url(path))))
+    return NodeStore(Database(make_engine(sqlite_url(path), synchronous=_UNHURRIED)))
 
 
 def hub_store(url: str) -> Store:
@@ -41,7 +45,7 @@ def hub_store(url: str) -> Store:
     if not url.startswith("sqlite:///") or path.exists():
         return open_hub(url)
     path.write_bytes(_fresh(open_hub))
-    return Store(make_engine(url))
+    return Store(make_engine(url, synchronous=_UNHURRIED))
 
 
 def key_file(key: Ed25519Key, path: Path, passphrase: bytes | None = None) -> None:

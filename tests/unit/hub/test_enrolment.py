@@ -27,7 +27,6 @@ from hub.enrolment import (
 from hub.members import Members
 from hub.nonces import NonceError, Nonces, NonceUsedError
 from hub.quota import QuotaError, Quotas
-from hub.store import open_store
 from port2port.clock import to_ms
 from port2port.errors import MalformedError, NotMemberError
 from port2port.join_request import JoiningKey, JoinRequest, JoinRequestError, decode
@@ -35,6 +34,7 @@ from port2port.keys import SignatureError, generate
 from port2port.limits import MemberQuota
 from port2port.tls import make_csr, make_key, read_certificate
 from tests.fakes.federation import Federation
+from tests.fakes.prepared import hub_store
 
 
 class Desk:
@@ -44,7 +44,7 @@ class Desk:
         self.fed = Federation(members=("beanr", "belgg"))
         self.fed.founding()
         self.clock = self.fed.clock
-        self.store = open_store(f"sqlite:///{path}")
+        self.store = hub_store(f"sqlite:///{path}")
         self.members = Members(self.fed.roster)
         self.ca = CertificateAuthority.create(self.fed.name, self.clock.now())
         self.enrolment = Enrolment(
