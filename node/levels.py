@@ -143,6 +143,11 @@ def readings(connection: Connection, found: Iterable[Change], roster: Roster) ->
     return {index: tuple(by_officer.values()) for index, by_officer in made.items()}
 
 
+def reading_count(connection: Connection) -> int:
+    """How many readings there are: grows with each."""
+    return connection.scalar(sa.select(sa.func.count()).select_from(_READING)) or 0
+
+
 def unread(found: Iterable[Change], known: dict[int, tuple[Reading, ...]], officer: str) -> tuple[Change, ...]:
     """The changes that stand and that this officer has not read, oldest first."""
     return tuple(

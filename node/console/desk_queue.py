@@ -6,14 +6,15 @@ What waits is ``node.desk_items``; here it gets its address and what a row shows
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
 
 from sqlalchemy.engine import Connection
 
-from node import act_store, desk_items, drafts
+from node import act_store, desk_items, drafts, levels
 from node.drafts import Draft
+from port2port.levels import Level
 
 SEVERITIES: Final = ("low", "medium", "high", "critical")
 _LOW: Final = frozenset({"", "info", "low"})
@@ -57,9 +58,10 @@ def load(connection: Connection, now: datetime) -> Queue:
     found = desk_items.items(connection, now)
     said = {draft.id: draft.proposal.tlp.value for draft in drafts.listed(connection)}
     authors = {act.id: act.author for act in (*act_store.listed(connection), *act_store.unchecked(connection))}
+    changes = {one.index: one.level for one in levels.changes(connection, now)}
     return Queue(
-        decide=tuple(_of(one, said, authors) for one in found.needs_decision),
-        know=tuple(_of(one, said, authors) for one in found.for_information),
+        decide=tuple(_of(_titled(one, changes), said, authors) for one in found.needs_decision),
+        know=tuple(_of(_titled(one, changes), said, authors) for one in found.for_information),
     )
 
 
@@ -94,6 +96,12 @@ def severity_of(draft: Draft) -> str:
     return "low" if found in _LOW else found if found in SEVERITIES else "medium"
 
 
+def _titled(item: desk_items.Item, changes: Mapping[int, Level]) -> desk_items.Item:
+    """A change of a security level says which and where."""
+    said = changes.get(item.entry[0]) if item.kind == desk_items.LEVEL and item.entry else None
+    return item if said is None else replace(item, title=f"ISPS {said.level} {said.locode} ({item.title})")
+
+
 def _of(item: desk_items.Item, markings: Mapping[str, str], authors: Mapping[str, str]) -> Item:
     ident = item.id.partition("-")[2]
     return Item(
@@ -117,5 +125,9 @@ def _of(item: desk_items.Item, markings: Mapping[str, str], authors: Mapping[str
 def _href(item: desk_items.Item, ident: str) -> str:
     if item.kind in {desk_items.SECOND, desk_items.CHECK}:
         return f"/acts/{ident}"
-    places = {desk_items.DRAFT: f"/drafts/{ident}", desk_items.HIT: f"/watch/hits/{ident}"}
+    places = {
+        desk_items.DRAFT: f"/drafts/{ident}",
+        desk_items.HIT: f"/watch/hits/{ident}",
+        desk_items.LEVEL: f"/levels#change-{ident}",
+    }
     return places.get(item.kind, "/status")

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import partial
 
-from node.console import confirming, watch_pages
+from node.console import confirming, level_pages, watch_pages
 from node.console.alarm_pages import AlarmPages
 from node.console.context import DeskContext
 from node.console.duty_pages import DutyPages
+from node.console.level_pages import LevelPages
 from node.console.lookup_pages import LookupPages
 from node.console.report_pages import ReportPages
 from node.console.shift_pages import ShiftPages
@@ -32,10 +33,11 @@ def sections(desk: DeskContext) -> Sequence[Section]:
         LookupPages(desk).section(),
         ReportPages(desk).section(),
         AlarmPages(desk).section(),
+        LevelPages(desk).section(),
         around,
     )
 
 
 def services(desk: DeskContext) -> Sequence[Service]:
     """What tells their open pages that something changed."""
-    return (partial(watch_pages.feed, desk),)
+    return (partial(watch_pages.feed, desk), partial(level_pages.feed, desk))
