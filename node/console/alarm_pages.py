@@ -17,7 +17,7 @@ from node import desk_items
 from node.console.context import DeskContext
 from port2port.console.app import Section
 from port2port.console.pages import fragment
-from port2port.console.people import current, needs, safe_next
+from port2port.console.people import Person, current, needs, safe_next
 from port2port.console.roles import Role
 
 ACTS: Final = (Role.OFFICER, Role.APPROVER)
@@ -72,5 +72,15 @@ class AlarmPages:
             desk.signin.note(connection, request, "alarm-acknowledged", "", items=[*taken])
 
         await desk.store.write(action)
-        desk.live.publish(TOPIC, "changed", {})
+        tell(desk)
         return await self.show(request) if request.headers.get("HX-Request") else RedirectResponse(back, 303)
+
+
+def tell(desk: DeskContext) -> None:
+    """Let everybody who has the alarm in the bar of his page ask for it again."""
+    desk.live.publish(TOPIC, "changed", {}, to=may_hear)
+
+
+def may_hear(person: Person) -> bool:
+    """Whether the alarm is in the bar of this person's pages."""
+    return person.has(*READS)

@@ -9,6 +9,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Final
 
 import orjson
@@ -29,7 +30,7 @@ from node.review import ReasonError
 from port2port.clock import from_ms, from_text, to_ms, to_text
 from port2port.console.app import Section
 from port2port.console.pages import Tab, fragment, page, wording
-from port2port.console.people import current, needs
+from port2port.console.people import Person, current, needs
 from port2port.console.roles import Role
 from port2port.console.signin.context import fields, text
 from port2port.console.words import N_
@@ -274,15 +275,20 @@ class WatchPages:
 
 
 async def feed(desk: DeskContext) -> None:
-    """A service: tells open pages when hits, answers or indicators have changed."""
+    """A service: tells open pages when hits, answers or indicators have changed. It asks nothing while nobody looks."""
     before: object = None
     while True:
-        now = desk.now
-        found = await desk.store.read(lambda c, now=now: _fingerprint(c, now))  # type: ignore[misc]  # a default binds it
-        if found != before and before is not None:
-            desk.live.publish(TOPIC, "changed", {})
-        before = found
+        if desk.live.readers:
+            found = await desk.store.read(partial(_fingerprint, now=desk.now))
+            if found != before and before is not None:
+                desk.live.publish(TOPIC, "changed", {}, to=may_watch)
+            before = found
         await desk.clock.sleep(_POLL_S)
+
+
+def may_watch(person: Person) -> bool:
+    """Whether the watch is this person's to read."""
+    return person.has(*READS)
 
 
 def _fingerprint(connection: Connection, now: datetime) -> object:
