@@ -107,10 +107,19 @@ class MemberPages:
         member = request.path_params["member"]
         row = await ask(self._picture, request, lambda c, reading: read.one_member(c, reading, member))
         person = current(request)
-        trail = person.has(Role.AUDITOR, Role.ADMIN)
+        trail = person.has(Role.AUDITOR, Role.ADMIN) and person.member == self._picture.signin.member
         found = await ask(self._picture, request, lambda c, _: read.audit_trail(c, member=member)) if trail else ()
         lines = [line(one) for one in found] if trail else None
-        return page(request, "hub/member.html", row=row, states=STATES, lines=lines, **self._common(request))
+        waiting = await ask(self._picture, request, read.waiting) if person.has(*ACTS) else ()
+        return page(
+            request,
+            "hub/member.html",
+            row=row,
+            states=STATES,
+            lines=lines,
+            waiting=[one for one in waiting if one.request.member == member],
+            **self._common(request),
+        )
 
     async def _list(self, request: Request, status: int = 200, **errors: str) -> Response:
         def whole(connection: Connection, reading: Reading) -> dict[str, Any]:

@@ -12,14 +12,17 @@ import sqlalchemy as sa
 
 from hub.console.member_pages import same_groups
 from hub.desk_members import Waiting
+from hub.enrolment import FURTHER_KEYS
 from hub.recovery.opening import LEASE_MS
 from hub.tables import AUDIT, JOIN_REQUEST, OPEN
-from port2port import canonical
+from port2port import canonical, key_request
+from port2port.cli import coordinator
 from port2port.clock import to_ms
 from port2port.console.roles import Role
 from port2port.coordination import decode_proposal
 from port2port.join_request import JoiningKey, JoinRequest
 from port2port.keys import generate
+from tests.fakes.passkey import Passkey
 from tests.fakes.picture_console import PictureConsole, picture_console
 
 
@@ -104,6 +107,33 @@ def test_an_approval_is_prepared_once_the_hidden_groups_were_typed(console: Pict
     assert actions(console)[-2:] == ["member.fingerprint.refused", "member.fingerprint.compared"]
     assert visitor.send("/members/approve", page="/members", request="f" * 12, groups="").status_code == 404
     assert not same_groups(waiting, "")
+
+
+def test_an_offered_passkey_stands_on_its_members_page_with_the_next_step(console: PictureConsole) -> None:
+    fed, device = console.desk.fed, Passkey(rp_id="desk.example")
+    joining_key = JoiningKey(public=device.record("officer"), pseudonym="o7")
+    request = key_request.offer(fed.name, "beanr", [joining_key], fed.ports["beanr"].machine)
+    row = {
+        "key_id": device.key_id,
+        "member": "beanr",
+        "node": FURTHER_KEYS,
+        "offered": request.encode(fed.clock.now()),
+        "created_ms": to_ms(fed.clock.now()),
+    }
+    console.desk.store.database.write_now(lambda c: c.execute(JOIN_REQUEST.insert().values(row)) and None)
+    visitor, groups = console.visitor(), request.fingerprint.split()
+    shown = visitor.get("/members/beanr").text
+    assert "passkey of officer o7" in shown
+    assert " ".join(groups[:-4]) in shown
+    assert " ".join(groups[-2:]) not in shown
+    named = "".join(groups[:3])
+    assert f"port2port coordinator approve beanr-{named}.p2p-request" in shown
+    assert "o7" not in visitor.get("/members/north-sea-port").text
+    assert "passkey of officer" not in console.visitor("beanr", Role.VIEWER).get("/members/beanr").text
+    answer = visitor.send("/members/approve", page="/members/beanr", request=named, groups=" ".join(groups[-4:]))
+    assert key_request.decode(answer.content) == request
+    console.desk.admit([fed.control("roster", [coordinator._added("beanr", joining_key, fed.clock)])])
+    assert "passkey of officer o7" not in visitor.get("/members/beanr").text
 
 
 def test_a_revocation_is_counted_prepared_signed_elsewhere_and_taken_in(console: PictureConsole) -> None:
