@@ -184,26 +184,34 @@ def script() -> Script:
     return Script(fed=Federation())
 
 
+@pytest.fixture(scope="module")
+def usual(script: Script, tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
+    """What the reader is answered where an indicator is hidden from it."""
+    desk = world(script, tmp_path_factory.mktemp("usual") / "hub", script.hidden("an indicator"))
+    try:
+        assert desk.ask(AUTHOR, picture.counts, View()) != {}
+        return answers(desk)
+    finally:
+        desk.store.close()
+
+
 @pytest.mark.parametrize("name", ["another", "a note", "an exercise", "personal data", "a retraction", "a sighting"])
-def test_a_hidden_entry_changes_no_answer(script: Script, tmp_path: Path, name: str) -> None:
-    one = world(script, tmp_path / "one", script.hidden("an indicator"))
+def test_a_hidden_entry_changes_no_answer(script: Script, usual: dict[str, bytes], tmp_path: Path, name: str) -> None:
     other = world(script, tmp_path / "other", script.hidden(name))
     try:
-        here, there = answers(one), answers(other)
-        assert [question for question in here if here[question] != there[question]] == []
-        assert one.ask(AUTHOR, picture.counts, View()) != {}
+        there = answers(other)
+        assert [question for question in usual if usual[question] != there[question]] == []
     finally:
-        one.store.close()
         other.store.close()
 
 
-def test_the_comparison_notices_an_entry_that_the_reader_may_see(script: Script, tmp_path: Path) -> None:
+def test_the_comparison_notices_an_entry_that_the_reader_may_see(
+    script: Script, usual: dict[str, bytes], tmp_path: Path
+) -> None:
     one = world(script, tmp_path / "one", script.fed.publish(AUTHOR, seq=50))
-    other = world(script, tmp_path / "other", script.hidden("an indicator"))
     try:
-        here, there = answers(one), answers(other)
-        differing = {question.partition(" ")[0] for question in here if here[question] != there[question]}
+        here = answers(one)
+        differing = {question.partition(" ")[0] for question in here if here[question] != usual[question]}
         assert {"feed", "counts", "bars", "links", "detail", "briefing", "board", "log", "member"} <= differing
     finally:
         one.store.close()
-        other.store.close()
