@@ -16,9 +16,10 @@ from typing import Any, Final
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Row
 
-from node import act_store, alarms, drafts, hits, receipts, review, store, tables
+from node import act_store, alarms, desk_news, drafts, hits, receipts, review, store, tables
 from node.act_store import Prepared
 from node.alarms import Code, Level, RaisedAlarm
+from node.desk_news import SeenElsewhere
 from node.drafts import Draft
 from node.hits import Hit
 from node.store import AuditLine
@@ -33,6 +34,7 @@ SEVERITIES: Final = ("low", "medium", "high", "critical")
 LOOKING_FOR: Final = timedelta(minutes=10)
 LEVELS_SHOWN: Final = 50
 DRAFT, HIT, ALARM, SECOND, CHECK, RETURNED, LEVEL = "draft", "hit", "alarm", "second", "check", "returned", "level"
+NEWS: Final = "news"
 
 
 class NoItemError(NotFoundError):
@@ -51,6 +53,7 @@ class ItemTakenError(ConflictError):
 class Item:
     """One row. ``id`` stays the same for as long as it waits; ``cause`` is the same for items of one cause.
 
+    Of news, ``by`` is the member who saw what we published.
     Of an act, ``act`` is its kind, and ``until`` when it goes back or its second check is late.
     ``entry`` is (log index, digest) of what was received and is acknowledged to its author, if anything.
     """
@@ -68,6 +71,7 @@ class Item:
     looking_since: datetime | None = None
     seen_by: str = ""
     seen_at: datetime | None = None
+    by: str = ""
     act: str = ""
     until: datetime | None = None
 
@@ -162,6 +166,11 @@ def _all(connection: Connection, now: datetime) -> Iterator[Item]:
     yield from (_of_alarm(one) for one in alarms.standing(connection))
     yield from (_of_hit(connection, one) for one in hits.undecided(connection, now))
     yield from _levels(connection)
+    yield from (_of_news(one) for one in desk_news.seen_elsewhere(connection, now))
+    yield from (
+        replace(_of_hit(connection, one), severity="low", decide=False, entry=None)
+        for one in desk_news.quiet_hits(connection, now)
+    )
 
 
 def _of_draft(draft: Draft) -> Item:
@@ -235,6 +244,20 @@ def _of_hit(connection: Connection, hit: Hit) -> Item:
         since=hit.sighted.window.first_seen,
         cause="hit:" + "/".join(hit.indicator.key),
         entry=None if entry is None else (entry.index, entry.digest),
+    )
+
+
+def _of_news(seen: SeenElsewhere) -> Item:
+    return Item(
+        id=f"news-{seen.id}",
+        kind=NEWS,
+        subject=seen.stix_id,
+        title=seen.title,
+        severity="low",
+        since=seen.at,
+        cause=f"news:{seen.stix_id}",
+        decide=False,
+        by=seen.by,
     )
 
 

@@ -36,6 +36,7 @@ class Item:
     looking: str = ""
     seen_by: str = ""
     decide: bool = True
+    by: str = ""
     act: str = ""
     until: datetime | None = None
 
@@ -117,6 +118,7 @@ def _of(item: desk_items.Item, markings: Mapping[str, str], authors: Mapping[str
         looking=item.looking,
         seen_by=item.seen_by,
         decide=item.decide,
+        by=item.by,
         act=item.act,
         until=item.until,
     )
@@ -129,5 +131,6 @@ def _href(item: desk_items.Item, ident: str) -> str:
         desk_items.DRAFT: f"/drafts/{ident}",
         desk_items.HIT: f"/watch/hits/{ident}",
         desk_items.LEVEL: f"/levels#change-{ident}",
+        desk_items.NEWS: f"/sent/{item.subject}",
     }
     return places.get(item.kind, "/status")

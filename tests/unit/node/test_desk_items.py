@@ -8,11 +8,12 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from node import alarms, desk_items, drafts, receipts, tables
+from node import alarms, desk_items, drafts, receipts, sightings, tables
 from node.alarms import Alarm, Code
 from node.desk_items import Item, Items, ItemTakenError, NoItemError
 from node.findings import FindingKind, Severity
-from port2port.clock import to_ms
+from port2port import canonical
+from port2port.clock import to_ms, to_text
 from tests.fakes.desks import NOW, B, Desk, Harbour, a_finding
 
 
@@ -145,3 +146,26 @@ def test_severity_and_kind_of_a_draft_of_unknown_severity(desk: Desk) -> None:
     made = desk.draft(a_finding(severity=Severity.INFO))
     (item,) = load(desk).needs_decision
     assert (item.severity, item.subject, item.since) == ("low", made.id, made.made_at)
+
+
+def test_who_saw_what_we_published_is_told_once_and_asks_for_nothing(desk: Desk) -> None:
+    rows = [incoming("beanr", number, count=count) for number, count in ((1, 40), (2, 3))]
+    desk.node.store.write_now(
+        lambda c: c.execute(sa.insert(tables.SightingRow), [*rows, incoming("belgg", 3, count=0)])
+    )
+    found = load(desk)
+    assert found.needs_decision == ()
+    assert [(item.kind, item.by, item.decide) for item in found.for_information] == [("news", "beanr", False)]
+    assert not found.for_information[0].sounds
+    assert acknowledge(desk, found.for_information[0].id).seen_by == "o1"
+    desk.fed.clock.advance(25 * 3600)
+    assert load(desk).for_information == ()
+
+
+def incoming(issuer: str, number: int, *, count: int) -> dict[str, object]:
+    """A sighting of our indicator by another port, as ``node.sightings`` keeps it."""
+    body = canonical.dumps({"created": to_text(NOW), "type": "sighting"})
+    return {
+        "issuer": issuer, "stix_id": f"sighting--{number}", "subject": "indicator--1", "state": sightings.INCOMING,
+        "first_ms": to_ms(NOW), "last_ms": to_ms(NOW) + number, "published_ms": None, "count": count, "body": body,
+    }  # fmt: skip
