@@ -37,7 +37,7 @@ COLOURS = (256, 128, 64, 32)
 LIMIT_BYTES = 150_000
 START_S, STOP_S, PAGE_MS = 600, 60, 30_000
 SETTLED_MS = 1_500  # for map tiles and the first positions
-_ADDRESS = re.compile(r"^  (http://localhost:\d+)   (.+?): choose (\S+?):", re.MULTILINE)
+_ADDRESS = re.compile(r"^  (http://localhost:\d+)\S*\n      (.+?): choose (\S+)$", re.MULTILINE)
 
 
 class ScreenshotError(Exception):

@@ -18,6 +18,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any, Final
 
+from port2port.cli.demo_work import index_of, open_incident, reports
 from port2port.errors import ConfigurationError
 from port2port.stage import Newcomer, Stage, StageError, add_console, add_picture, add_udp_source, free_port, steps
 
@@ -34,11 +35,23 @@ _RIBBON: Final = "DEMO   throw-away keys, one coordinator, loopback only"
 _MARK: Final = ".port2port-demo"
 
 
+_PICTURE: Final = "national picture"
 _SCREENS: Final = {
-    "national picture": "choose C-01: what the ports share, who knows it, and why it can be trusted",
-    NORTH_SEA.member: "choose A-17: the desk that published the cloned ship",
-    ANTWERP.member: "choose A-17: the desk that had seen it before",
+    _PICTURE: ("C-01", "what happened, who knows it, and why it can be trusted; an incident is on the board"),
+    NORTH_SEA.member: ("A-17", "the desk that published the cloned ship; a new draft waits for a decision"),
+    ANTWERP.member: ("A-17", "the desk that had seen the ship before; it is asked to call, and a draft waits"),
 }
+_SEEN_BY_OFFICERS: Final = {
+    NORTH_SEA.member: (
+        *("no-ais", "--text", "Speedboat without lights, two persons; turned away when lit from the lock"),
+        *("--place", "Terneuzen, outer harbour", "--position", "51.337,3.815"),
+    ),
+    ANTWERP.member: (
+        *("container", "MSKU3054388", "--text", "Seal broken, a sports bag lay beside the box"),
+        *("--place", "Deurganck dock, quay 1742", "--position", "51.296,4.263"),
+    ),
+}
+_NOTE: Final = "Port of Antwerp-Bruges had the ship in its records. The terminals are called."
 
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -54,12 +67,24 @@ class _Story:
 
     begun: float = field(default_factory=time.monotonic)
     rows: list[tuple[str, float, str]] = field(default_factory=list)
+    count: int = 0
 
     def tell(self, step: str, proof: str) -> None:
         """Add a step and say it at once: whoever watches sees progress."""
         at_s = time.monotonic() - self.begun
         self.rows.append((step, at_s, proof))
         print(f"  {at_s:5.1f}s  {step}", flush=True)
+
+    @property
+    def short(self) -> str:
+        """The same for somebody who has a minute."""
+        again = "once" if self.count == 1 else f"{self.count} times"
+        return (
+            "In short\n"
+            f"  what happened   a ship at {NORTH_SEA.name} showed the identity of another ship\n"
+            f"  who knows it    {ANTWERP.name}, which finds it {again} in its records, and the authority; not Liège\n"
+            "  why trust it    an officer signed it, each port checked it against the log, and the proof holds offline"
+        )
 
 
 def run(args: argparse.Namespace) -> int:
@@ -69,30 +94,45 @@ def run(args: argparse.Namespace) -> int:
     signal.signal(signal.SIGTERM, _leave)
     signal.signal(signal.SIGHUP, _leave)
     print(f"{_RIBBON}\na coordinator, a hub and three ports, each a process of its own; a minute or two\n", flush=True)
-    story = _Story()
+    story, stays = _Story(), sys.stdout.isatty() or args.stay
     ears = {who.member: free_port() for who, _ in _STATIONS}
     with Stage(root=root) as stage:
         screens = _found(stage, story, ears)
         _listen(stage, story, ears)
+        waiting = reports(stage, _SEEN_BY_OFFICERS) if stays else []  # beside the wait for the finding
         draft = _find(stage, story)
         published = _publish(stage, story, draft)
         _come_back(stage, story, published)
         bundle = _keep(stage, story, published)
         print(f"\n{_RIBBON}\n")
         print("\n".join(steps(story.rows)))
-        if sys.stdout.isatty() or args.stay:
-            _stay(stage, screens)
+        print(f"\n{story.short}")
+        if stays:
+            for one in waiting:
+                one.result()
+            _stay(stage, _prepared(stage, screens, published))
     print("\nEvery process has ended. Check the proof yourself, without hub and network:\n")
     print(_command(bundle, stage.genesis))
     return 0
 
 
+def _prepared(stage: Stage, screens: Mapping[str, str], published: str) -> dict[str, str]:
+    """The addresses to begin at: the picture with what was published opened, and an incident about it on its board."""
+    said = _rows(_dict(stage.node_json(NORTH_SEA.member, "explain", published))["statements"])
+    index = index_of(str(said[0]["state"])) if said else None
+    if index is None:
+        return dict(screens)
+    open_incident(screens[_PICTURE], index, _NOTE)
+    return {**screens, _PICTURE: f"{screens[_PICTURE]}/?item={index}"}
+
+
 def _stay(stage: Stage, screens: Mapping[str, str]) -> None:
     """The screens, live with the story, until Ctrl-C."""
     print("\nLook at it in a browser on this machine:\n")
-    for name, origin in screens.items():
-        print(f"  {origin}   {name}: {_SCREENS[name]}")
-    print("\nCtrl-C ends everything.", flush=True)
+    for name, address in screens.items():
+        person, words = _SCREENS[name]
+        print(f"  {address}\n      {name}: choose {person}\n      {words}\n")
+    print("Ctrl-C ends everything.", flush=True)
     with contextlib.suppress(KeyboardInterrupt):
         stage.rest()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # ending takes a moment, and an impatient hand must not orphan it
@@ -182,6 +222,7 @@ def _come_back(stage: Stage, story: _Story, published: str) -> None:
     state = stage.wait("Antwerp's receipt", delivered)
     story.tell(f"{ANTWERP.name} verifies it", f"{state}: receipt signed by {ANTWERP.name}'s own node")
     seen = stage.wait("Antwerp's sighting", sighting)
+    story.count = int(seen.get("count", 0))
     story.tell("its sighting comes back: the ship was seen there", str(seen.get("summary", seen["id"])))
     liege = reader(LIEGE)
     if liege.get("state") != "not entitled":
