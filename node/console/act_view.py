@@ -108,6 +108,7 @@ class ShownAct:
     missing: int
     reasons: tuple[str, ...]
     reason: str
+    purpose: str
     levels: tuple[Level, ...]
     changes: tuple[Change, ...]
     left_out: int
