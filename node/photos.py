@@ -10,11 +10,13 @@ from __future__ import annotations
 
 import io
 import warnings
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from hashlib import sha256
 from typing import Final
 
+import orjson
 import sqlalchemy as sa
 from PIL import Image, ImageOps, UnidentifiedImageError
 from sqlalchemy.engine import Connection
@@ -23,11 +25,13 @@ from node import tables
 from port2port.clock import from_ms, to_ms
 from port2port.errors import MalformedError, NotFoundError
 from port2port.limits import MIB
+from port2port.stix.normalise import normalise
 
 _TABLE: Final = tables.PhotoRow.__table__  # type: ignore[attr-defined]  # SQLModel adds it
 PHOTO_BYTES: Final = 12 * MIB
 PIXELS: Final = 50_000_000
 SIDE_PX: Final = 2_048
+SMALL_PX: Final = 320
 PHOTOS_PER_REPORT: Final = 4
 DESCRIPTION_CHARS: Final = 300
 _FORMATS: Final = ("JPEG", "PNG", "WEBP")
@@ -121,6 +125,29 @@ def line(photo: Photo, description: str) -> str:
     said = f"Photo: {description.strip()}. " if description.strip() else "Photo. "
     size = f"{photo.width} x {photo.height} pixels"
     return f"{said}It stays at our port; SHA-256 {photo.digest.hex()}, {size}. Ask us to see it."
+
+
+def tell(objects: Sequence[bytes], kept: Sequence[Kept], chosen: Collection[str]) -> tuple[bytes, ...]:
+    """The objects of a report in which exactly the pictures with these digests (hex) are told of."""
+    notes = [at for at, raw in enumerate(objects) if orjson.loads(raw)["type"] == "note"]
+    if not notes or not kept:
+        return tuple(objects)
+    data = orjson.loads(objects[notes[0]])
+    words = str(data["content"])
+    for one in kept:
+        words = words.replace(f"\n\n{line(one.photo, one.description)}", "")
+    told = [line(one.photo, one.description) for one in kept if one.photo.digest.hex() in chosen]
+    renewed = normalise({**data, "content": "\n\n".join((words, *told))})
+    return (*objects[: notes[0]], renewed, *objects[notes[0] + 1 :])
+
+
+def small(photo: Photo) -> bytes:
+    """The same, no side longer than ``SMALL_PX``, for a list."""
+    with Image.open(io.BytesIO(photo.jpeg)) as image:
+        image.thumbnail((SMALL_PX, SMALL_PX))
+        out = io.BytesIO()
+        image.save(out, "JPEG", quality=_QUALITY)
+    return out.getvalue()
 
 
 def keep(

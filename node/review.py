@@ -72,6 +72,8 @@ class Choice:
     """What an officer changes about a proposal; None leaves it as proposed.
 
     ``suspect`` names the track ("older" or "newer") that is thought false, ``valid_until`` ends every indicator.
+    ``pictures`` are the digests of the photos that are told of, ``relates`` the indicators that his words are about
+    instead of one of our own: both are for ``node.acts.preparing``.
     """
 
     tlp: Tlp | None = None
@@ -82,6 +84,8 @@ class Choice:
     personal_data: bool = False
     suspect: str | None = None
     valid_until: datetime | None = None
+    pictures: frozenset[str] | None = None
+    relates: tuple[str, ...] = ()
 
 
 def chosen(proposal: Proposal, choice: Choice) -> Proposal:

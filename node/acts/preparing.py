@@ -15,13 +15,14 @@ from typing import Final
 import orjson
 from sqlalchemy.engine import Connection
 
-from node import act_store, drafts, indicators, publish, review, sightings, two_person
+from node import act_store, drafts, indicators, photos, publish, review, sightings, two_person
 from node.act_store import Part, Prepared
 from node.acts import asked as asking
 from node.acts.asked import ActWaitsError, Asked
+from node.acts.similar import relate, similar
 from node.drafts import Draft, Proposal
 from node.publish import Act, Author
-from node.redaction import Choices, redact
+from node.redaction import Choices, redact, scan
 from node.review import Choice
 from node.two_person import Facts, Need, TwoPersonError
 from port2port import sharing
@@ -79,13 +80,15 @@ def publish_draft(
 ) -> Prepared:
     """An act that publishes a draft. Raises NoDraftError, DraftDecidedError or that of the first rule met."""
     draft = _open(connection, draft_id)
-    kept = redact(review.chosen(draft.proposal, choice), draft.evidence, left_out or Choices())
-    proposal = kept.proposal
+    told = _with_pictures(connection, draft, review.chosen(draft.proposal, choice), choice)
+    kept = redact(told, draft.evidence, left_out or Choices())
+    about = subjects_of(kept.proposal.objects)
+    proposal = _related(connection, author, kept.proposal, choice, asked)
     publishes = proposal.kind in _PUBLISHING
     found = Facts(
         action=PUBLISH if publishes else SAY,
         tlp=proposal.tlp,
-        subjects=subjects_of(proposal.objects),
+        subjects=about,
         personal_data=proposal.personal_data,
         wider=is_wider(connection, author, draft.proposal, proposal, asked),
         severity=str(draft.why.get("severity", "")),
@@ -110,6 +113,22 @@ def publish_draft(
         sealed=kept.sealed,
     )
     return _freeze(connection, author, plan, asked)
+
+
+def _with_pictures(connection: Connection, draft: Draft, proposal: Proposal, choice: Choice) -> Proposal:
+    """The report with the pictures that the officer ticked; what he says of one may itself be personal data."""
+    if choice.pictures is None:
+        return proposal
+    objects = photos.tell(proposal.objects, photos.of_draft(connection, draft.id), choice.pictures)
+    renewed = replace(proposal, objects=objects)
+    return replace(renewed, personal_data=proposal.personal_data or bool(choice.pictures and scan(renewed)))
+
+
+def _related(connection: Connection, author: Author, proposal: Proposal, choice: Choice, asked: Asked) -> Proposal:
+    if not choice.relates:
+        return proposal
+    known = similar(connection, author.member, proposal.objects, asked.now)
+    return relate(proposal, choice.relates, known, asked.now)
 
 
 def reject_draft(connection: Connection, author: Author, draft_id: str, reason: str, asked: Asked) -> Prepared:

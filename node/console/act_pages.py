@@ -22,8 +22,8 @@ from node.acts import Outcome, Signed, preparing
 from node.console import act_view
 from node.console.context import DeskContext
 from node.console.desk_pages import READERS, asked_of, tell
-from node.console.report_words import PURPOSES
 from node.console.officer_keys import KeyFiles
+from node.console.report_words import PURPOSES
 from port2port import keys
 from port2port.console import passkeys, stepup
 from port2port.console.pages import fragment, page, wording

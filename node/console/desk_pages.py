@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
@@ -15,13 +15,15 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
-from node import act_store, desk_items, drafts
+from node import act_store, desk_items, drafts, photos
 from node.acts import preparing
 from node.acts.asked import Asked
-from node.console import act_view, desk_queue, draft_view
+from node.acts.similar import similar
+from node.console import act_view, desk_queue, draft_view, report_words
 from node.console.context import DeskContext
 from node.console.draft_view import Readers
 from node.drafts import Draft
+from node.photos import Kept
 from node.redaction import Choices
 from node.review import Choice
 from port2port.console.pages import Tab, fragment, page, wording
@@ -240,6 +242,7 @@ class DeskRoom:
         opened = await desk.store.read(partial(self._open, ident, choice or Choice(), out or Choices()))
         may = person.has(Role.APPROVER)
         look = await self._look(opened, person) if may and opened.draft.state == drafts.OPEN else None
+        beside = await desk.store.read(partial(self._beside, opened.draft))
         status = 200 if error is None else 409 if isinstance(error, ConflictError) else 403
         return page(
             request,
@@ -249,7 +252,7 @@ class DeskRoom:
             version=drafts.version(opened.draft),
             roster_groups=draft_view.groups_of(desk.known_roster()),
             members=self._members(),
-            picked=_picked(opened.draft, choice, out or Choices(), _hours(choice, desk.now)),
+            picked=_picked(opened.draft, choice, out or Choices(), _hours(choice, desk.now), beside["pictures"]),
             markings=[(one.value, one.label.removeprefix("TLP:")) for one in draft_view.MARKINGS],
             handlings=draft_view.HANDLINGS,
             rejections=REJECTIONS,
@@ -260,7 +263,19 @@ class DeskRoom:
             look=look,
             is_mine=look is None or look.looking == person.pseudonym,
             overrides=desk.rule.overrides,
+            purposes=report_words.PURPOSES,
+            issuers=dict(self._members()),
+            member=desk.member,
+            **beside,
         )
+
+    def _beside(self, draft: Draft, connection: Connection) -> dict[str, Any]:
+        """Its photos, and what was said already of the same thing."""
+        objects = draft.proposal.objects if draft.state == drafts.OPEN else ()
+        return {
+            "pictures": photos.of_draft(connection, draft.id),
+            "same": similar(connection, self._desk.member, objects, self._desk.now),
+        }
 
     def _open(self, ident: str, choice: Choice, out: Choices, connection: Connection) -> Opened:
         desk = self._desk
@@ -311,8 +326,14 @@ class DeskRoom:
             "may_decide": current(request).has(Role.APPROVER),
             "rejections": REJECTIONS,
             "act_kinds": act_view.KINDS,
+            "name_of": self._name_of,
             "now": self._desk.now,
         }
+
+    def _name_of(self, member: str) -> str:
+        roster = self._desk.roster()
+        known = None if roster is None else roster.member_table.get(member)
+        return member if known is None else known.name
 
     def _require_same(self, connection: Connection, request: Request, version: str) -> None:
         draft = drafts.get(connection, request.path_params["draft"])
@@ -346,9 +367,10 @@ def asked_of(desk: DeskContext, request: Request, *, emergency: str = "") -> Ask
     )
 
 
-def _picked(draft: Draft, choice: Choice | None, out: Choices, hours: str) -> dict[str, Any]:
-    """What is ticked when the page opens: the proposal, or what was sent in vain."""
+def _picked(draft: Draft, choice: Choice | None, out: Choices, hours: str, pictures: Sequence[Kept]) -> dict[str, Any]:
+    """What is ticked when the page opens: the proposal, or what was sent in vain. Pictures as the reporter chose."""
     said, chosen = draft.proposal, choice or Choice()
+    shared = frozenset(one.photo.digest.hex() for one in pictures if one.shared)
     return {
         "hours": hours,
         "tlp": (chosen.tlp or said.tlp).value,
@@ -357,6 +379,9 @@ def _picked(draft: Draft, choice: Choice | None, out: Choices, hours: str) -> di
         "handling": chosen.handling or said.handling,
         "personal": said.personal_data or chosen.personal_data,
         "suspect": chosen.suspect or "newer",
+        "purpose": chosen.purpose or said.purpose or "",
+        "pictures": shared if chosen.pictures is None else chosen.pictures,
+        "relates": chosen.relates,
         "out": {
             *(f"object:{one}" for one in out.objects),
             *(f"field:{one} {path}" for one, path in out.fields),

@@ -21,6 +21,7 @@ from node.review import Choice
 from port2port.clock import from_ms
 from port2port.errors import MalformedError
 from port2port.roster import Roster
+from port2port.statement import PURPOSES
 from port2port.tlp import Tlp
 from port2port.tlp import parse as tlp_of
 
@@ -170,8 +171,18 @@ def choice_of(form: FormData, now: datetime) -> Choice:
         handling=handling or None,
         personal_data=_one(form, "personal") == "yes",
         suspect=_one(form, "suspect") or None,
+        purpose=_purpose(form),
+        pictures=frozenset(_many(form, "picture")) if _one(form, "pictures") == "asked" else None,
+        relates=tuple(_many(form, "relates")),
         valid_until=_until(_one(form, "hours"), now),
     )
+
+
+def _purpose(form: FormData) -> str | None:
+    found = _one(form, "purpose")
+    if found and found not in PURPOSES:
+        raise MalformedError("there is no such purpose")
+    return found or None
 
 
 def _until(hours: str, now: datetime) -> datetime | None:

@@ -22,6 +22,7 @@ from starlette.routing import Route
 from node import photos, quick_report, report, report_kinds
 from node.console import report_words as words
 from node.console.context import DeskContext
+from node.console.desk_pages import tell
 from node.console.reading import clock_time, middle_of, place_named, position_of
 from node.drafts import Draft
 from node.photos import PhotoError
@@ -76,6 +77,7 @@ class ReportPages:
                 Route("/report/{kind}", reports(self.send), methods=["POST"]),
                 Route("/report/{kind}/start", reports(self.start), methods=["POST"]),
                 Route("/photos/{draft}/{digest}", needs(*READS)(self.photo)),
+                Route("/photos/{draft}/{digest}/small", needs(*READS)(self.small)),
             ),
         )
 
@@ -120,7 +122,7 @@ class ReportPages:
             return draft
 
         draft = await desk.store.write(submit)
-        desk.live.publish("desk", "changed", {})
+        tell(desk)
         return RedirectResponse(f"/drafts/{draft.id}", 303)
 
     async def photo(self, request: Request) -> Response:
@@ -128,6 +130,12 @@ class ReportPages:
         draft, digest = request.path_params["draft"], request.path_params["digest"]
         found = await self._desk.store.read(lambda c: photos.get(c, draft, digest))
         return Response(found.photo.jpeg, media_type="image/jpeg")
+
+    async def small(self, request: Request) -> Response:
+        """The same picture, for the page of its draft."""
+        draft, digest = request.path_params["draft"], request.path_params["digest"]
+        found = await self._desk.store.read(lambda c: photos.get(c, draft, digest))
+        return Response(await asyncio.to_thread(photos.small, found.photo), media_type="image/jpeg")
 
     def _reported(self, kind: Kind, typed: Typed, pictures: tuple[Picture, ...]) -> Reported | None:
         """What the form says, or None with words at the fields."""

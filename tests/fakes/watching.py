@@ -34,18 +34,29 @@ def wanted(harbour: Harbour, desk: Desk, handling: str = "act", **changes: Any) 
 
 def a_hit(harbour: Harbour, desk: Desk, handling: Handling = Handling.ACT, at: datetime | None = None) -> Hit:
     """The ship of a new indicator is in view; what is told of it without an officer is told."""
-    one, now = wanted(harbour, desk, handling.value), at or desk.fed.clock.now()
+    return sight(desk, wanted(harbour, desk, handling.value), handling, at=at)
+
+
+def sight(
+    desk: Desk,
+    one: Indicator,
+    handling: Handling = Handling.ACT,
+    subject: tuple[str, str] = SHIP,
+    at: datetime | None = None,
+) -> Hit:
+    """What this indicator names is in view of a desk, and what is told of it without an officer is told."""
+    now, (path, value) = at or desk.fed.clock.now(), subject
     watched = WatchedIndicator(
         issuer=one.issuer,
         stix_id=one.stix_id,
         entry_index=one.index,
-        pattern=compile_pattern("[vessel:mmsi = '205123400']", TEMPLATES),
+        pattern=compile_pattern(f"[{path} = '{value}']", TEMPLATES),
         handling=handling,
         valid_from=now,
     )
     sighter = Sighter()
     match = Match(
-        indicator=watched, handling=handling, track=None, decision=Decision.SIGHT, subject=SHIP, observed_at=now
+        indicator=watched, handling=handling, track=None, decision=Decision.SIGHT, subject=subject, observed_at=now
     )
     found = sighter.note(match, one, now)
     assert found is not None

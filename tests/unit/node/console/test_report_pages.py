@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import io
 from collections.abc import Iterator
 from pathlib import Path
@@ -143,6 +144,57 @@ def test_a_paste_is_recognised_checked_and_handed_over(console: DeskConsole) -> 
     assert "not a field of it" not in started.text
     assert console.audit()[-2:] == ["paste-recognised", "report-started"]
     assert "Nothing in it is a number" in visitor.send("/report/paste", "/report", pasted="all quiet").text
+
+
+@pytest.mark.parametrize(
+    ("pasted", "form", "field", "value"),
+    [
+        pytest.param("box CSQU 305438-3 on deck", "container", "number", "CSQU3054383", id="container"),
+        pytest.param("mmsi 205 123 456", "vessel", "number", "205123456", id="mmsi"),
+        pytest.param("IMO 9074729", "vessel", "number", "9074729", id="imo"),
+        pytest.param("ENI 06004321", "vessel", "number", "06004321", id="eni"),
+        pytest.param("a van, 1-ABC-234", "vehicle", "plate", "1-ABC-234", id="plate"),
+        pytest.param("evil[.]example.com", "domain", "domain", "evil.example.com", id="domain"),
+        pytest.param("from 8.8.4.4 at night", "address", "address", "8.8.4.4", id="ip"),
+        pytest.param("hxxps://evil[.]example/x", "account", "account", "https://evil.example/x", id="url"),
+    ],
+)
+def test_what_is_pasted_arrives_in_the_form_it_belongs_to(
+    console: DeskConsole, pasted: str, form: str, field: str, value: str
+) -> None:
+    visitor = console.visitor()
+    page = visitor.send("/report/paste", "/report", pasted=pasted).text
+    assert "1 thing recognised" in page
+    row = page[page.index(f'action="/report/{form}/start"') :]
+    assert f'name="{field}" value="{value}"' in row[: row.index("</form>")]
+    started = visitor.send(f"/report/{form}/start", "/report", **{field: value}).text
+    shown = started[started.index(f'id="f-{field}"') :]
+    assert f'value="{value}"' in shown[: shown.index(">")]
+
+
+@pytest.mark.parametrize(
+    ("pasted", "form", "right"),
+    [
+        pytest.param("CSQU3054384", "container", "3", id="container"),
+        pytest.param("IMO 9074728", "vessel", "9", id="imo"),
+    ],
+)
+def test_a_wrong_digit_is_said_with_the_right_one_in_the_paste_and_in_the_form(
+    console: DeskConsole, pasted: str, form: str, right: str
+) -> None:
+    page = console.visitor().send("/report/paste", "/report", pasted=pasted).text
+    assert f"check digit should be {right}" in page
+    answer = send(console, form, {"text": "seen at the gate", "number": pasted})
+    assert answer.status_code == 422
+    assert f"its check digit should be {right}" in answer.text
+    assert console.do(drafts.listed) == []
+
+
+def test_places_of_the_ports_map_are_offered_by_name(console: DeskConsole) -> None:
+    text = console.visitor().get("/report/diver").text
+    assert 'list="places"' in text
+    for place in console.context.places.places:
+        assert f'<option value="{html.escape(place.name)}">' in text
 
 
 def test_only_officers_report(console: DeskConsole) -> None:

@@ -13,11 +13,13 @@ from node import act_store, alarms, drafts, suppressions
 from node.alarms import Alarm, Code
 from node.console.feeds import FRAME_EVERY, Feeds
 from node.observations import AisPosition, SourceClass
+from node.watch import Handling
 from port2port.clock import to_ms
 from port2port.console.roles import Role
 from port2port.geo import Position
 from tests.fakes.desk_console import PASSPHRASE, DeskConsole, desk_console
-from tests.fakes.desks import a_finding
+from tests.fakes.desks import B, a_finding
+from tests.fakes.watching import sight
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -281,3 +283,27 @@ def test_a_form_of_another_site_changes_nothing(console: DeskConsole, path: str)
     assert visitor.client.post(path, data={"row": "alarm-1"}).status_code == 403
     foreign = {"Sec-Fetch-Site": "cross-site", "Origin": "https://evil.example"}
     assert visitor.client.post(path, data={}, headers=foreign).status_code == 403
+
+
+def test_what_another_port_has_seen_is_taken_back_by_two(console: DeskConsole) -> None:
+    published(console)
+    console.desk.send()
+    console.harbour.pull()
+    other = console.harbour.desks[B]
+    ident = orjson.loads(console.do(lambda c: drafts.get(c, "D1")).proposal.objects[0])["id"]
+    said = other.indicator(ident, issuer=console.context.member)
+    assert said is not None
+    sight(other, said, Handling.CALL_FIRST, ("vessel:mmsi", "205123456"))
+    other.send()
+    console.harbour.pull()
+    visitor = console.visitor()
+    assert visitor.send("/recall", "/sent/D1", ident="D1", reason="a survey ship").headers["location"] == "/acts/A2"
+    assert "others have seen what is to be taken back" in visitor.get("/acts/A2").text
+    assert visitor.send("/acts/A2/sign", "/acts/A2", passphrase=PASSPHRASE).headers["location"] == "/acts/A2"
+    assert "This was taken back." not in visitor.get("/sent/D1").text
+    second = console.visitor("o2").send("/acts/A2/sign", "/acts/A2", passphrase=PASSPHRASE)
+    assert second.headers["location"] == "/sent/D1"
+    assert "This was taken back." in visitor.get("/sent/D1").text
+    again = visitor.send("/recall", "/", ident="D1", reason="twice")
+    assert again.status_code == 403
+    assert "taken back already" in again.text
