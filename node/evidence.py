@@ -118,13 +118,10 @@ def proof_of(connection: Connection, statement_id: str) -> bytes | None:
     if entry is None or not head.note or entry.index >= head.size:
         return None
 
-    def leaves(start: int, end: int) -> Sequence[bytes]:
-        return store.leaf_hashes(connection, start, end)
-
     return bundle.encode(
         Bundle(
-            entry=_part(entry, leaves, head.size),
-            control=tuple(_part(one, leaves, head.size) for one in store.control_entries(connection)),
+            entry=part_of(connection, entry, head.size),
+            control=tuple(part_of(connection, one, head.size) for one in store.control_entries(connection)),
             checkpoint=SignedCheckpoint.parse(head.note.encode()),
         )
     )
@@ -170,6 +167,15 @@ def _row(line: Mapping[str, Json], statement_id: str, *, by: str, at_ms: int) ->
         "clock_offset_ms": received_ms - observed_ms,
         "custody": orjson.dumps(custody),
     }
+
+
+def part_of(connection: Connection, entry: StoredEntry, size: int) -> Part:
+    """An entry with its place in the tree of the first ``size`` leaves."""
+
+    def leaves(start: int, end: int) -> Sequence[bytes]:
+        return store.leaf_hashes(connection, start, end)
+
+    return _part(entry, leaves, size)
 
 
 def _part(entry: StoredEntry, leaves: LeafSource, size: int) -> Part:

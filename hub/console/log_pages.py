@@ -18,7 +18,8 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from hub import log_pages as read
-from hub.console.asking import ask, looked_up
+from hub.console import taking
+from hub.console.asking import act, ask, looked_up
 from hub.console.context import PictureContext
 from hub.console.log_words import OUTCOMES, PARTS, REASONS, VERDICTS
 from hub.console.picture_view import KINDS
@@ -69,6 +70,7 @@ class LogPages:
                 Route("/log/{index:int}", reads(self.entry)),
                 Route("/log/{index:int}/proof", reads(self.proof)),
                 Route("/log/{index:int}/bundle", reads(self.bundle)),
+                Route("/log/{index:int}/download", reads(self.download), methods=["POST"]),
             ),
         )
 
@@ -94,7 +96,7 @@ class LogPages:
 
     async def entry(self, request: Request) -> Response:
         """One leaf with its path."""
-        index = request.path_params["index"]
+        index = _index(request)
         made = await self._proved(request, index)
         return page(
             request,
@@ -107,7 +109,7 @@ class LogPages:
 
     async def proof(self, request: Request) -> Response:
         """The path of one leaf as the browser checks it; also of a leaf whose entry the reader may not read."""
-        made = await self._proved(request, request.path_params["index"])
+        made = await self._proved(request, _index(request))
         return JSONResponse(
             {
                 "index": made.row.index,
@@ -121,15 +123,30 @@ class LogPages:
         )
 
     async def bundle(self, request: Request) -> Response:
-        """Everything to verify one readable entry offline; the checkpoint that witnesses signed, once it covers it."""
-        index = request.path_params["index"]
+        """Everything that the page of one readable entry checks in the browser; it is no file to save."""
+        index = _index(request)
+        raw = await self._bundle(request, index)
+        await looked_up(self._picture, request, "log.bundle", str(index))
+        return Response(raw, media_type="application/octet-stream")
+
+    async def download(self, request: Request) -> Response:
+        """The same as a file to take away and verify offline, once that is confirmed."""
+        index, form = request.path_params["index"], await fields(request)
+        raw = await self._bundle(request, index)
+
+        def deed(connection: Connection, _reading: Reading) -> None:
+            taking.require(self._picture, connection, request, form)
+
+        await act(self._picture, request, "log.download", str(index), deed)
+        headers = {"Content-Disposition": f'attachment; filename="{_file(index)}"'}
+        return Response(raw, media_type="application/octet-stream", headers=headers)
+
+    async def _bundle(self, request: Request, index: int) -> bytes:
+        """Under the checkpoint that witnesses signed, once it covers the entry. Raises NotFoundError."""
         checkpoint = self._picture.log.checkpoint
         signed = self._cosigned() or checkpoint()
         covering = signed if signed.checkpoint.size > index else checkpoint()
-        raw = await ask(self._picture, request, lambda c, reading: read.bundle_of(c, reading, covering, index))
-        await looked_up(self._picture, request, "log.bundle", str(index))
-        headers = {"Content-Disposition": f'attachment; filename="{_file(index)}"'}
-        return Response(raw, media_type="application/octet-stream", headers=headers)
+        return await ask(self._picture, request, lambda c, reading: read.bundle_of(c, reading, covering, index))
 
     async def genesis(self, request: Request) -> Response:
         """The founding entry as bytes, which the browser holds against the hash that it keeps."""
@@ -234,6 +251,14 @@ def _day(words: str) -> datetime | None:
 def _number(words: str) -> int | None:
     fits = words.isascii() and words.isdigit() and len(words) <= _LEAF_DIGITS
     return int(words) if fits else None
+
+
+def _index(request: Request) -> int:
+    """The leaf that a path names. Raises NotFoundError for a number that no log reaches and no database holds."""
+    index = int(request.path_params["index"])
+    if index >= 10**_LEAF_DIGITS:
+        raise NotFoundError("the log is not that long")
+    return index
 
 
 def _older(given: Mapping[str, str], found: Rows) -> str:

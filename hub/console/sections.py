@@ -9,6 +9,7 @@ from hub.console import picture_pages
 from hub.console.audit_pages import AuditPages
 from hub.console.briefing_pages import ReadingPages
 from hub.console.context import PictureContext
+from hub.console.export_pages import ExportPages
 from hub.console.incident_pages import IncidentPages
 from hub.console.log_pages import LogPages
 from hub.console.member_pages import MemberPages
@@ -29,6 +30,7 @@ def sections(picture: PictureContext) -> Sequence[Section]:
         MemberPages(picture).section(),
         LogPages(picture).section(),
         AuditPages(picture).section(),
+        ExportPages(picture).section(),
     )
 
 

@@ -38,7 +38,7 @@ def route(desk: DeskContext) -> Route:
 
         return Response(await signin.write(ask), media_type="application/json")
 
-    return Route(PATH, needs(Role.OFFICER, Role.APPROVER)(options), methods=["POST"])
+    return Route(PATH, needs(Role.OFFICER, Role.APPROVER, Role.AUDITOR)(options), methods=["POST"])
 
 
 def require(desk: DeskContext, connection: Connection, request: Request, form: dict[str, str]) -> str:

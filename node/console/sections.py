@@ -9,6 +9,7 @@ from node.console import desk_pages, keeping_pages, sent_pages, traffic_pages, w
 from node.console.act_pages import ActRoom
 from node.console.context import DeskContext
 from node.console.desk_pages import DeskRoom
+from node.console.export_pages import ExportRoom
 from node.console.feeds import Feeds
 from node.console.keeping_pages import KeepingRoom
 from node.console.rules_pages import RulesRoom
@@ -36,7 +37,7 @@ def sections(desk: DeskContext) -> Sequence[Section]:
         tabs=(keeping_pages.STATUS_TAB, keeping_pages.AUDIT_TAB),
         routes=KeepingRoom(desk).routes(),
     )
-    return (first, *watch_rooms.sections(desk), last, RulesRoom(desk).section())
+    return (first, *watch_rooms.sections(desk), last, RulesRoom(desk).section(), ExportRoom(desk).section())
 
 
 def services(desk: DeskContext) -> Sequence[Service]:
