@@ -1,7 +1,6 @@
-"""Two pages to read: the security levels with who has acknowledged them, and a briefing that prints.
+"""A briefing that prints.
 
-A level is set by its authority, at that authority's own desk, with two officers' signatures: here it is shown. A
-briefing's address names its period and the checkpoint it was made from, so that the same address is the same
+A briefing's address names its period and the checkpoint it was made from, so that the same address is the same
 briefing for the same reader, whatever was logged since.
 """
 
@@ -17,8 +16,6 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
-from hub import levels
-from hub import picture as read
 from hub.briefing import Briefing, briefing
 from hub.console import picture_view
 from hub.console.asking import ask, looked_up, reader_of
@@ -31,7 +28,6 @@ from port2port.console.pages import Tab, page
 from port2port.console.people import current, needs
 from port2port.console.words import N_
 
-LEVELS_TAB: Final = Tab(path="/levels", label=N_("Security levels"), icon="shield", key="v", roles=frozenset(READS))
 BRIEFING_TAB: Final = Tab(path="/briefing", label=N_("Briefing"), icon="file-text", key="b", roles=frozenset(READS))
 LONGEST: Final = timedelta(days=92)
 WRONG_DAY: Final = N_("Write a day as 2026-11-22.")
@@ -42,7 +38,7 @@ _DAY: Final = timedelta(days=1)
 
 
 class ReadingPages:
-    """Endpoints at /levels and /briefing."""
+    """Endpoints at /briefing."""
 
     def __init__(self, picture: PictureContext) -> None:
         self._picture = picture
@@ -53,26 +49,9 @@ class ReadingPages:
         return Section(
             name="hub",
             package="hub.console",
-            tabs=(LEVELS_TAB, BRIEFING_TAB),
-            routes=(Route("/levels", reads(self.levels)), Route("/briefing", reads(self.briefing))),
+            tabs=(BRIEFING_TAB,),
+            routes=(Route("/briefing", reads(self.briefing)),),
         )
-
-    async def levels(self, request: Request) -> Response:
-        """What is in force where, what is announced, and who has acknowledged the changes."""
-        return page(request, "hub/levels.html", **await ask(self._picture, request, self._levels))
-
-    def _levels(self, connection: Connection, reading: Reading) -> dict[str, Any]:
-        changes = read.level_changes(connection, reading)
-        answers = {one.index: levels.acknowledgements(connection, reading, one.index) for one in changes}
-        roster = reading.roster
-        return {
-            "changes": changes[::-1],
-            "in_force": {one.index for one in read.levels_now(connection, reading).values()},
-            "answers": answers,
-            "missing": {index: levels.missing(found) for index, found in answers.items()},
-            "authorities": sorted(roster.level_authorities.items()),
-            "name_of": reading.name_of,
-        }
 
     async def briefing(self, request: Request) -> Response:
         """The form, or with a period the briefing itself; without a checkpoint it moves to the address with one."""

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Final
 
-from hub.console import picture_pages
+from hub.console import level_pages, picture_pages
 from hub.console.audit_pages import AuditPages
 from hub.console.briefing_pages import ReadingPages
 from hub.console.context import PictureContext
 from hub.console.export_pages import ExportPages
 from hub.console.incident_pages import IncidentPages
+from hub.console.level_pages import LevelPages
 from hub.console.log_pages import LogPages
 from hub.console.member_pages import MemberPages
 from hub.console.picture_pages import PicturePages
@@ -26,6 +28,7 @@ def sections(picture: PictureContext) -> Sequence[Section]:
     return (
         PicturePages(picture).section(),
         IncidentPages(picture).section(),
+        LevelPages(picture).section(),
         ReadingPages(picture).section(),
         MemberPages(picture).section(),
         LogPages(picture).section(),
@@ -36,4 +39,4 @@ def sections(picture: PictureContext) -> Sequence[Section]:
 
 def services(picture: PictureContext) -> Sequence[Service]:
     """What feeds the live stream beside the server."""
-    return picture_pages.services(picture)
+    return (*picture_pages.services(picture), partial(level_pages.tell, picture))

@@ -7,14 +7,13 @@ strip(connection, reading); feed(connection, reading, View.from_query(...)); det
 from hub.picture.detail import detail, entry_row, recipients, why_of
 from hub.picture.fold import PER_FOLD, clear, fold, folded_to, rebuild
 from hub.picture.keeping import catch_up, keep
+from hub.picture.levels import level_changes, levels_now
 from hub.picture.people import SavedViewError, acknowledge, forget_view, save_view, saved_views, undo_acknowledge
 from hub.picture.provenance import FAILS, HOLDS, UNKNOWN, Checks, check, roster_before, steps_of
 from hub.picture.queries import (
     counts,
     feed,
     items_at,
-    level_changes,
-    levels_now,
     one_item,
     sightings,
     strip,

@@ -15,6 +15,7 @@ import orjson
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from hub.picture.levels import levels_now
 from hub.picture.reading import Reading, rows
 from hub.picture.values import (
     DECISION,
@@ -23,7 +24,6 @@ from hub.picture.values import (
     SEVERITIES,
     Bar,
     Item,
-    LevelNow,
     Page,
     Point,
     PortTile,
@@ -150,37 +150,6 @@ def strip(connection: Connection, reading: Reading) -> tuple[PortTile, ...]:
         )
         for entry in sorted(entries, key=lambda entry: (entry.kind != "port", entry.kind, entry.name, entry.id))
     )
-
-
-def level_changes(connection: Connection, reading: Reading, locode: str | None = None) -> list[LevelNow]:
-    """All level changes that the reader may read, in log order, whether in force yet or not."""
-    query = (
-        sa.select(ITEM.c.index, ITEM.c.issuer, ITEM.c.facts)
-        .where(ITEM.c.kind == "level", reading.sees(ITEM.c.visibility))
-        .order_by(ITEM.c.index)
-    )
-    if locode is not None:
-        named = sa.select(FACT.c.index).where(FACT.c.name == "level", FACT.c.value == locode)
-        query = query.where(ITEM.c.index.in_(named))
-    found = []
-    for row in rows(connection, query):
-        said = orjson.loads(row.facts)["level"]
-        found.append(
-            LevelNow(
-                locode=said["port"],
-                level=said["level"],
-                since=from_ms(said["effective_ms"]),
-                set_by=row.issuer,
-                reason=said["reason"],
-                index=row.index,
-            )
-        )
-    return found
-
-
-def levels_now(connection: Connection, reading: Reading) -> dict[str, LevelNow]:
-    """The level in force at each LOCODE: of the changes in effect by now, the one logged last."""
-    return {one.locode: one for one in level_changes(connection, reading) if one.since <= reading.now}
 
 
 def timeline(

@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Final
 
 from port2port.canonical import Json
+from port2port.levels import Standing
 
 SEVERITIES: Final = ("low", "medium", "high", "critical")
 DECISION: Final = "decision"
@@ -55,7 +56,7 @@ class Page:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LevelNow:
-    """The security level in force at one LOCODE; ``announced`` is the next one that is not in force yet."""
+    """A change of the security level of one LOCODE, ``since`` its effect, with where it stands now."""
 
     locode: str
     level: int
@@ -63,6 +64,7 @@ class LevelNow:
     set_by: str
     reason: str
     index: int
+    standing: Standing
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

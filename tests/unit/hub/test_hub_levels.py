@@ -12,10 +12,12 @@ from hub import levels, picture
 from hub.tables import RECEIPT
 from port2port.clock import to_ms
 from port2port.database import sqlite_url
+from port2port.envelope import digest_of
 from port2port.errors import NotFoundError
 from port2port.levels import Level
 from port2port.tlp import Tlp
-from tests.fakes.federation import Federation
+from port2port.wire import decode_envelope
+from tests.fakes.federation import Federation, refs_body, stix_id_of
 from tests.fakes.picture import PictureDesk, picture_desk
 
 
@@ -65,3 +67,30 @@ def test_the_authority_sees_who_has_not_acknowledged_and_others_their_own_answer
     ]
     with pytest.raises(NotFoundError):
         desk.ask("beanr", levels.acknowledgements, 0)
+
+
+def test_a_member_that_is_not_the_authority_of_the_place_is_refused(desk: PictureDesk) -> None:
+    body = Level(locode="BEANR", level=2, effective=desk.fed.clock.now(), reason="test").to_body()
+    said = desk.fed.content("belgg", "level", two_officers=True, tlp=Tlp.GREEN, body=body)
+    with pytest.raises(AssertionError, match="LEVEL"):
+        desk.admit([said], member="belgg")
+    elsewhere = Level(locode="BELGG", level=2, effective=desk.fed.clock.now(), reason="test").to_body()
+    with pytest.raises(AssertionError, match="LEVEL"):
+        desk.admit([desk.fed.content("beanr", "level", two_officers=True, tlp=Tlp.GREEN, body=elsewhere)])
+
+
+def test_what_a_stolen_key_signed_is_in_force_again_once_it_is_reaffirmed(desk: PictureDesk) -> None:
+    desk.admit([change(desk, 1)])
+    desk.fed.clock.advance(60)
+    since, raw = desk.fed.clock.now(), change(desk, 3)
+    desk.admit([raw])
+    assert desk.ask("belgg", picture.levels_now)["BEANR"].level == 3
+    desk.admit([desk.fed.revoke_key(desk.fed.ports["beanr"].second_officer.key_id, invalid_since=since)])
+    assert desk.ask("belgg", picture.levels_now)["BEANR"].level == 1
+    assert [one.standing.value for one in desk.ask("belgg", picture.level_changes)] == ["in-force", "disputed"]
+    indicator = desk.fed.indicator("beanr")
+    desk.admit([desk.fed.publish("beanr", objects=[indicator])])
+    named = refs_body([("beanr", stix_id_of(indicator))])
+    again = {**named, "digests": [digest_of(decode_envelope(raw).statement).hex()]}
+    desk.admit([desk.fed.content("beanr", "reaffirm", tlp=Tlp.GREEN, body=again)])
+    assert desk.ask("belgg", picture.levels_now)["BEANR"].level == 3

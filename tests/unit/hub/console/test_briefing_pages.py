@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 
 from port2port.console.roles import Role
-from port2port.levels import Level
 from port2port.tlp import Tlp
 from tests.fakes.picture_console import PictureConsole, picture_console
 
@@ -68,26 +67,8 @@ def test_a_wrong_period_is_told_beside_the_form(console: PictureConsole, query: 
     assert words in answer.text
 
 
-def test_the_levels_page_says_who_sets_them_and_that_none_is_set(console: PictureConsole) -> None:
-    text = console.visitor().get("/levels").text
-    assert "No level has been set" in text
-    assert "The roster names no authority yet" in text
-
-
 @pytest.mark.parametrize("path", ["/levels", "/briefing"])
 def test_who_is_given_no_content_sees_neither(console: PictureConsole, path: str) -> None:
     assert console.visitor("beanr", Role.VIEWER).get(path).status_code == 200
     assert console.visitor("beanr", Role.ADMIN).get(path).status_code == 404
     assert console.stranger().get(path).headers["location"].startswith("/sign-in")
-
-
-def test_a_level_stands_with_who_has_not_acknowledged_it(console: PictureConsole) -> None:
-    desk, fed = console.desk, console.desk.fed
-    desk.admit([fed.control("roster", [{"op": "set-level-authority", "locode": "BEANR", "member": "beanr"}])])
-    body = Level(locode="BEANR", level=2, effective=fed.clock.now(), reason="gates under watch").to_body()
-    desk.admit([fed.content("beanr", "level", two_officers=True, tlp=Tlp.GREEN, body=body)])
-    text = console.visitor("beanr").get("/levels").text
-    for words in ("ISPS 2", "gates under watch", "in force", "not acknowledged by", "Port belgg"):
-        assert words in text
-    other = console.visitor("belgg").get("/levels").text
-    assert "Port north-sea-port" not in other, "whether others acknowledged is told to the authority"
