@@ -221,6 +221,7 @@ class Hub:
                 log=self.log,
                 feed=self.feed,
                 members=self.members,
+                streams=self.streams,
                 receipts=self.receipts,
                 audiences=self._audiences,
                 clock=base.clock,

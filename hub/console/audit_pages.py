@@ -1,8 +1,11 @@
-"""The hub's own trail, for auditors and admins: who did or looked up what, when, and from where."""
+"""The hub's own trail, for its operator's auditors and admins: who did or looked up what, when, and from where.
+
+It names the persons of every member and what they searched for, so that no other member's auditor reads it.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
 
@@ -16,7 +19,7 @@ from hub.console.context import PictureContext
 from hub.desk_members import AuditRow
 from port2port.console.app import Section
 from port2port.console.pages import Tab, page
-from port2port.console.people import needs
+from port2port.console.people import needs, of_member
 from port2port.console.roles import Role
 from port2port.console.words import N_
 from port2port.errors import MalformedError
@@ -48,9 +51,12 @@ class AuditPages:
 
     def section(self) -> Section:
         """The room."""
-        reads = needs(*READS)
+        reads, ours = needs(*READS), of_member(self._picture.signin.member)
         return Section(
-            name="hub", package="hub.console", tabs=(TAB,), routes=(Route("/audit", reads(self.show), name="audit"),)
+            name="hub",
+            package="hub.console",
+            tabs=(replace(TAB, member=self._picture.signin.member),),
+            routes=(Route("/audit", reads(ours(self.show)), name="audit"),),
         )
 
     async def show(self, request: Request) -> Response:

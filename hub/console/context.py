@@ -7,9 +7,11 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from hub.audience import Audiences
+from hub.console.answers import Answers
 from hub.feed import Feed
 from hub.members import Members
 from hub.receipts import Receipts
+from hub.revocation import Streams
 from hub.settings import HubSettings
 from hub.store import Store
 from hub.transparency import Log
@@ -37,12 +39,14 @@ class PictureContext:
     log: Log
     feed: Feed
     members: Members
+    streams: Streams
     receipts: Receipts
     audiences: Audiences
     clock: Clock
     live: Live
     signin: SignIn
     roster: Callable[[], Roster | None] = field(repr=False)
+    answers: Answers = field(default_factory=Answers, repr=False)
 
     @property
     def now(self) -> datetime:

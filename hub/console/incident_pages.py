@@ -17,7 +17,7 @@ from starlette.routing import Route
 
 from hub import incidents
 from hub.console import picture_view
-from hub.console.asking import ask, looked_up, reading_of
+from hub.console.asking import act, ask, looked_up
 from hub.console.context import PictureContext
 from hub.incidents import IncidentError, IncidentMovedError, Who
 from hub.picture import Reading
@@ -120,7 +120,7 @@ class IncidentPages:
             incidents.link(connection, reading, who, ident, indices[1:])
             return ident
 
-        ident = await self._write(current(request), deed)
+        ident = await act(self._picture, request, "incident.open.asked", "", deed, entries=len(indices))
         return RedirectResponse(f"/incidents/{ident}", 303)
 
     async def change(self, request: Request) -> Response:
@@ -137,7 +137,7 @@ class IncidentPages:
             deed(connection, reading, _who(person), ident, form)
 
         try:
-            await self._write(person, change)
+            await act(self._picture, request, f"incident.{request.path_params['deed']}.asked", ident, change)
         except (IncidentError, IncidentMovedError, MalformedError) as error:
             return await self._shown(request, ident, problem=error)
         return RedirectResponse(f"/incidents/{ident}", 303)
@@ -154,10 +154,6 @@ class IncidentPages:
             kind_words=picture_view.kind_words,
             **_words(current(request)),
         )
-
-    async def _write(self, person: Person, deed: Callable[[Connection, Reading], Any]) -> Any:
-        picture = self._picture
-        return await picture.store.database.write(lambda c: deed(c, reading_of(picture, c, person)))
 
 
 def _advance(connection: Connection, reading: Reading, who: Who, ident: str, form: dict[str, str]) -> None:

@@ -13,44 +13,49 @@ from functools import partial
 from typing import Any, Final
 
 from sqlalchemy.engine import Connection
-from starlette.datastructures import UploadFile
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
 from hub import desk_members as read
 from hub.audience import Audiences
+from hub.console import letting_in
 from hub.console.asking import act, ask, looked_up
 from hub.console.audit_pages import line
 from hub.console.context import PictureContext
 from hub.desk_members import Consequences, Waiting
-from hub.enrolment import invite
+from hub.enrolment import Invited, invite
 from hub.intake import Checker, IntakeJudge, Outcome, Result
 from hub.intake.results import of_error, of_outcome
 from hub.picture import Reading
 from hub.recovery import Admission
+from hub.transparency import Outcome as LogOutcome
 from hub.transparency import fold_roster
 from port2port.canonical import Json
 from port2port.clock import from_ms, to_ms
 from port2port.console.app import Section
+from port2port.console.challenges import ChallengeError
 from port2port.console.pages import Tab, page, wording
+from port2port.console.passkeys import PasskeyError
 from port2port.console.people import current, needs
 from port2port.console.roles import Role
 from port2port.console.security import takes_files
-from port2port.console.signin.context import fields, text
+from port2port.console.signin.context import SignInAgainError, fields, text
+from port2port.console.signin.me import AGAIN
+from port2port.console.signin.roll import NOT_CONFIRMED
 from port2port.console.told import told
 from port2port.console.words import N_
 from port2port.coordination import Proposal, type_of
-from port2port.errors import ConflictError, MalformedError, NotFoundError, PolicyError
+from port2port.errors import ConflictError, MalformedError, NotFoundError, PolicyError, Port2PortError
 from port2port.ids import is_member_id
 from port2port.invitation import Invitation
-from port2port.limits import LIMITS
 from port2port.stix.validate import ValidObject
 
 READS: Final = (Role.VIEWER, Role.OFFICER, Role.APPROVER, Role.COORDINATOR, Role.AUDITOR, Role.ADMIN)
 ACTS: Final = (Role.COORDINATOR, Role.ADMIN)
 TAB: Final = Tab(path="/members", label=N_("Members"), icon="users", key="m", roles=frozenset(READS))
 TYPED_GROUPS: Final = 4
+UNCONFIRMED: Final = (SignInAgainError, PasskeyError, ChallengeError)
 NOT_A_MEMBER: Final = N_("A member's name has small letters, digits and hyphens, as in port-of-ostend.")
 NOT_THE_SAME: Final = N_("These are not the last four groups. Ask the port to read them again; do not approve before.")
 NO_REASON: Final = N_("Say in a few words why.")
@@ -86,6 +91,7 @@ class MemberPages:
             tabs=(TAB,),
             routes=(
                 Route("/members", reads(self.show), name="members"),
+                letting_in.route(self._picture, *ACTS),
                 Route("/members/invite", acts(self.invite), methods=post),
                 Route("/members/approve", acts(self.approve), methods=post),
                 Route("/members/admit", acts(self.admit), methods=post),
@@ -150,14 +156,19 @@ class MemberPages:
 
     async def invite(self, request: Request) -> Response:
         """A file that lets one node enrol, told once."""
-        form = await fields(request)
-        member = text(form, "member").strip()
+        form, now_ms = await letting_in.sent(request), to_ms(self._picture.now)
+        member = text(form.values, "member").strip()
         if not is_member_id(member):
             return await self._list(request, 422, invite=wording(request).text(NOT_A_MEMBER))
-        now_ms = to_ms(self._picture.now)
-        made = await act(
-            self._picture, request, "member.invited", member, lambda c, _: invite(c, member=member, now_ms=now_ms)
-        )
+
+        def deed(connection: Connection, _reading: Reading) -> Invited:
+            letting_in.require(self._picture, connection, request, form)
+            return invite(connection, member=member, now_ms=now_ms)
+
+        try:
+            made = await act(self._picture, request, "member.invited", member, deed)
+        except UNCONFIRMED as error:
+            return await self._list(request, 403, invite=_unconfirmed(request, error))
         settings = self._picture.settings
         invitation = Invitation(
             federation=settings.federation,
@@ -189,23 +200,24 @@ class MemberPages:
     @takes_files
     async def admit(self, request: Request) -> Response:
         """Take in a statement that the coordinators signed; it is verified like any other."""
-        say = wording(request).text
-        async with request.form() as form:
-            upload = form.get("file")
-            raw = await upload.read(LIMITS.envelope_bytes + 1) if isinstance(upload, UploadFile) else b""
+        say, form = wording(request).text, await letting_in.sent(request)
+        raw = form.file
         if not raw:
             return await self._list(request, 422, admit=say(NO_FILE))
         if _is_unsigned(raw):
             return await self._list(request, 422, admit=say(NOT_SIGNED))
-        result = await self._admitted(raw)
+        try:
+            result = await self._admitted(request, form)
+        except UNCONFIRMED as error:
+            return await self._list(request, 403, admit=_unconfirmed(request, error))
         await looked_up(self._picture, request, "member.admit", str(result.index), outcome=result.outcome.name.lower())
         if result.outcome not in {Outcome.ACCEPTED, Outcome.DUPLICATE}:
             return await self._list(request, 422, admit=say(NOT_TAKEN) % {"why": f"{result.code}, {result.text}"})
         self._picture.feed.wake()
         return await self._list(request, done=str(result.index))
 
-    async def _admitted(self, raw: bytes) -> Result:
-        picture = self._picture
+    async def _admitted(self, request: Request, form: letting_in.Sent) -> Result:
+        picture, raw = self._picture, form.file
         checker = Checker(
             federation=picture.settings.federation,
             genesis_hash=picture.genesis_hash,
@@ -218,7 +230,13 @@ class MemberPages:
         if checked.candidate is None:
             return checked.result or of_error(PolicyError("this statement could not be checked"))
         candidate, judge = checked.candidate, Admission(IntakeJudge(Audiences()), picture.clock)
-        (outcome,) = await picture.store.database.write(lambda c: picture.log.append_in(c, [candidate], judge))
+
+        def append(connection: Connection) -> LogOutcome:
+            letting_in.require(picture, connection, request, form)
+            (outcome,) = picture.log.append_in(connection, [candidate], judge)
+            return outcome
+
+        outcome = await picture.store.database.write(append)
         return of_outcome(outcome, candidate.work.digest)
 
     # --- decisions ----------------------------------------------------------------------------------------------
@@ -261,7 +279,8 @@ class MemberPages:
             member=member,
             reason=reason,
         )
-        count = partial(read.consequences, member=member)
+        streams = self._picture.streams.open_of(member)
+        count = partial(read.consequences, member=member, open_streams=streams)
         given = {"operation": operation, "reason": reason}
         return await self._decide(request, member, operation, propose, count, given, errors)
 
@@ -314,6 +333,11 @@ class MemberPages:
             given=asked,
             errors={"reason": "", "day": "", "form": "", **shown},
         )
+
+
+def _unconfirmed(request: Request, error: Port2PortError) -> str:
+    """Why nothing was changed, in the reader's language."""
+    return wording(request).text(AGAIN if isinstance(error, SignInAgainError) else NOT_CONFIRMED)
 
 
 def same_groups(waiting: Waiting, typed: str) -> bool:

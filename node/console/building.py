@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from node.console.context import DeskContext
 from node.console.key_offers import KeyOffers
+from node.console.looked_up import LOOKUPS
 from node.console.sections import sections, services
 from node.console.sink import NodeAudit
 from node.settings import NodeSettings
@@ -11,6 +12,7 @@ from node.store import NodeStore
 from port2port.clock import Clock
 from port2port.console import demo, opening
 from port2port.console.app import Parts
+from port2port.console.lookups import LookUps
 from port2port.console.settings import ConsoleSettings
 from port2port.console.signin.context import SignIn
 
@@ -29,11 +31,12 @@ def signin_of(store: NodeStore, settings: NodeSettings, console: ConsoleSettings
 
 def parts_of(desk: DeskContext) -> Parts:
     """What the desk's application is built from."""
+    lookups = LookUps(desk.signin)
     return opening.parts_of(
         desk.signin,
         desk.live,
         title=lambda: _name_of(desk),
-        sections=sections(desk),
+        sections=[lookups.section(one, LOOKUPS) for one in sections(desk)],
         demo=lambda: _is_demo(desk),
         keys=KeyOffers(desk),
     )

@@ -59,6 +59,7 @@ class Tab:
     icon: str = ""
     key: str = ""
     roles: frozenset[str] = frozenset()  # empty: everybody who is signed in
+    member: str = ""  # empty: persons of every member
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -206,7 +207,9 @@ class Pages:
 
     def tabs(self, person: Person, path: str, wording: Wording) -> tuple[ShownTab, ...]:
         """The tabs this person may open; the one with the longest path that leads here is marked."""
-        mine = [tab for tab in self._tabs if not tab.roles or person.has(*tab.roles)]
+        mine = [
+            tab for tab in self._tabs if (not tab.roles or person.has(*tab.roles)) and tab.member in {"", person.member}
+        ]
         leading = [tab.path for tab in mine if path == tab.path or path.startswith(tab.path.rstrip("/") + "/")]
         here = max(leading, key=len, default=None)
         return tuple(

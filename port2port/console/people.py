@@ -23,6 +23,7 @@ SIGN_IN_PATH: Final = "/sign-in"
 THEMES: Final = ("system", "dark", "light")
 KEYBOARDS: Final = ("single", "alt", "off")
 _NEXT_CHARS: Final = 1_000
+_NEEDS: Final = "needs_one_of"
 
 Endpoint = Callable[[Request], Awaitable[Response]]
 
@@ -83,9 +84,34 @@ def needs(*roles: Role | str) -> Callable[[Endpoint], Endpoint]:
                 raise HTTPException(404)
             return await endpoint(request)
 
+        setattr(guarded, _NEEDS, frozenset(wanted or Role))
         return guarded
 
     return guard
+
+
+def of_member(member: str) -> Callable[[Endpoint], Endpoint]:
+    """An endpoint for persons of ``member`` alone; stands behind ``needs``. For others it does not exist.
+
+    A console may have persons of several members; what belongs to all of them is looked after by one.
+    """
+
+    def guard(endpoint: Endpoint) -> Endpoint:
+        @wraps(endpoint)
+        async def guarded(request: Request) -> Response:
+            if current(request).member != member:
+                raise HTTPException(404)
+            return await endpoint(request)
+
+        return guarded
+
+    return guard
+
+
+def needed(endpoint: object) -> frozenset[Role] | None:
+    """The roles of which ``needs`` asks one, all where being signed in is enough; None for an endpoint of everybody."""
+    found = getattr(endpoint, _NEEDS, None)
+    return found if isinstance(found, frozenset) else None
 
 
 def to_sign_in(request: Request) -> Response:

@@ -19,6 +19,7 @@ from hub.console.sink import HubAudit
 from hub.feed import Feed
 from hub.members import Members
 from hub.receipts import Receipts
+from hub.revocation import Streams
 from hub.settings import HubSettings
 from hub.transparency import RosterAt
 from port2port.clock import SystemClock
@@ -111,7 +112,8 @@ def picture_console(home: Path, *, fed: Federation | None = None, **settings: An
         store=desk.store,
         log=desk.log,
         feed=Feed(store=desk.store, log=desk.log, audiences=desk.audiences),
-        members=Members(roster()),
+        members=(members := Members(roster())),
+        streams=Streams(members),
         receipts=Receipts(
             store=desk.store, audiences=desk.audiences, roster=lambda: RosterAt(roster=roster()), clock=clock
         ),

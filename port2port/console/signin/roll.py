@@ -1,7 +1,8 @@
 """The accounts, for admins: who may sign in, as what, and the one-time links that let somebody in.
 
-Each change is confirmed with the admin's passkey over exactly what was shown; an admin without one must have signed
-in within the last ten minutes.
+Accounts of every member are made and closed by admins of the member whose console this is, and by nobody else: who
+could give a role at another member could read what that member reads. Each change is confirmed with the admin's
+passkey over exactly what was shown; an admin without one must have signed in within the last ten minutes.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from port2port.clock import from_ms
 from port2port.console import accounts, links, passkeys, sessions, stepup
 from port2port.console.pages import page
 from port2port.console.passkeys import PasskeyError
-from port2port.console.people import Person, current, needs
+from port2port.console.people import Person, current, needs, of_member
 from port2port.console.roles import Role, parse_roles, spell_roles
 from port2port.console.signin.context import SignIn, SignInAgainError, fields, text, with_session
 from port2port.console.signin.me import AGAIN, DONE
@@ -52,11 +53,11 @@ class Roll:
 
     def routes(self) -> list[Route]:
         """What it answers."""
-        guard = needs(Role.ADMIN)
+        guard, ours = needs(Role.ADMIN), of_member(self._signin.member)
         return [
-            Route("/accounts", guard(self.show), name="accounts"),
-            Route("/accounts/confirm", guard(self.confirm), methods=["POST"]),
-            Route("/accounts/change", guard(self.change), methods=["POST"]),
+            Route("/accounts", guard(ours(self.show)), name="accounts"),
+            Route("/accounts/confirm", guard(ours(self.confirm)), methods=["POST"]),
+            Route("/accounts/change", guard(ours(self.change)), methods=["POST"]),
         ]
 
     async def show(self, request: Request) -> Response:
