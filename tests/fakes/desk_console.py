@@ -48,7 +48,7 @@ from tests.fakes.prepared import key_file
 from tests.fakes.signin import ORIGIN, Visitor, cheap_passwords
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Awaitable, Callable, Iterator
     from pathlib import Path
 
     from sqlalchemy.engine import Connection
@@ -197,42 +197,50 @@ def _starter_map() -> Places:
 
 
 @contextlib.contextmanager
+def context_of(home: Path, desk: Desk, connect: Callable[[], Awaitable[Any]], **settings: Any) -> Iterator[DeskContext]:
+    """What the pages of this desk work with; ``settings`` are those of the table ``[console]``."""
+    console = ConsoleSettings(**{"origin": ORIGIN, **settings})
+    node = _settings(home, desk, console)
+    clock, opened, passwords = desk.fed.clock, desk.node.store, cheap_passwords()
+    try:
+        yield DeskContext(
+            settings=node,
+            console=console,
+            store=opened,
+            clock=clock,
+            author=desk.author,
+            defaults=desk.defaults,
+            places=_starter_map(),
+            tracks=Tracks(),
+            live=Live(clock),
+            signin=SignIn(
+                database=opened.database,
+                clock=clock,
+                settings=console,
+                audit=NodeAudit(clock),
+                member=desk.member,
+                passwords=passwords,
+                demo_people=PEOPLE if console.demo else (),
+            ),
+            roster=lambda: desk.node.inbox.state.roster,
+            status=lambda: app.status_of(node, opened, clock=clock),
+            machine=desk.fed.ports[desk.member].machine,
+            connect=connect,
+        )
+    finally:
+        passwords.close()
+
+
+@contextlib.contextmanager
 def desk_console(home: Path, *, fed: Federation | None = None, **settings: Any) -> Iterator[DeskConsole]:
     """Such a console; ``settings`` are those of the table ``[console]``."""
     harbour = Harbour(home) if fed is None else Harbour(home, fed)
     desk = apart(lambda: harbour.desks[A])
-    console = ConsoleSettings(**{"origin": ORIGIN, **settings})
-    node = _settings(home, desk, console)
-    clock, opened, passwords = harbour.fed.clock, desk.node.store, cheap_passwords()
     hub = FakeHub(harbour.feed)
-    context = DeskContext(
-        settings=node,
-        console=console,
-        store=opened,
-        clock=clock,
-        author=desk.author,
-        defaults=desk.defaults,
-        places=_starter_map(),
-        tracks=Tracks(),
-        live=Live(clock),
-        signin=SignIn(
-            database=opened.database,
-            clock=clock,
-            settings=console,
-            audit=NodeAudit(clock),
-            member=A,
-            passwords=passwords,
-            demo_people=PEOPLE if console.demo else (),
-        ),
-        roster=lambda: desk.node.inbox.state.roster,
-        status=lambda: app.status_of(node, opened, clock=clock),
-        machine=harbour.fed.ports[A].machine,
-        connect=lambda: hub.connect(A),
-    )
     try:
-        yield DeskConsole(harbour, desk, context, hub)
+        with context_of(home, desk, lambda: hub.connect(A), **settings) as context:
+            yield DeskConsole(harbour, desk, context, hub)
     finally:
-        passwords.close()
         harbour.close()
 
 

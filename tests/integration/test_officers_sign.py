@@ -4,12 +4,16 @@ act that waits for a second officer neither holds up nor is overtaken by what th
 from __future__ import annotations
 
 import asyncio
+import json
 import random
+import re
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
+import httpx2
 import pytest
 
 from hub.enrolment import key_requests, pending_keys
@@ -17,6 +21,7 @@ from node import act_store, acts, indicators, officers, outbox, publish, sightin
 from node.acts import preparing
 from node.acts.asked import Asked
 from node.acts.signing import Outcome, Signed
+from node.console.building import parts_of
 from node.drafts import Proposal
 from node.outbox import Queued
 from node.publish import Act
@@ -28,18 +33,28 @@ from node.witness import Witness, WitnessWatch
 from port2port import key_request
 from port2port.cli import coordinator
 from port2port.clock import SystemClock
+from port2port.console import accounts, sessions
+from port2port.console.app import build
+from port2port.console.roles import Role
 from port2port.errors import PolicyError
 from port2port.keys import SigningKey
 from port2port.metrics import Metrics
 from port2port.tlp import Tlp
 from port2port.tls import channel_credentials
 from port2port.wire import decode_envelope
+from tests.fakes.authenticator import Authenticator
+from tests.fakes.desk_console import context_of
 from tests.fakes.desks import A, B, C, Desk, a_finding, amber
 from tests.fakes.federation import stix_id_of
 from tests.fakes.feed import FakeFeed
 from tests.fakes.live_hub import LiveFederation, LiveHub, live_hub, run, until
 from tests.fakes.nodes import make_node
 from tests.fakes.passkey import Passkey
+
+if TYPE_CHECKING:
+    from sqlalchemy.engine import Connection
+
+    from node.console.context import DeskContext
 
 RP_ID = "desk.north-sea-port.example"
 
@@ -218,5 +233,100 @@ def test_the_hub_keeps_no_offer_that_the_members_machine_key_did_not_sign(tmp_pa
                 await officers.offer(connection, known, [fed.ports[B].officer.sign(known.message)])
             await connection.close()
             assert hub.store.database.read_now(key_requests) == []
+
+    run(story())
+
+
+class Browser:
+    """An officer at the pages of a port's own desk, with a device in his hand."""
+
+    def __init__(self, context: DeskContext, client: httpx2.AsyncClient, number: int) -> None:
+        self.device = Authenticator(number, origin=context.console.origin)
+        self._context = context
+        self._client = client
+
+    def sign_in(self, pseudonym: str) -> None:
+        def action(connection: Connection) -> str:
+            now, roles = self._context.now, frozenset({Role.OFFICER, Role.APPROVER})
+            account = accounts.create(connection, pseudonym=pseudonym, member=B, roles=roles, now=now)
+            return sessions.start(connection, account.id, method="password", device="test", address="::1", now=now)
+
+        secret = self._context.store.write_now(action)
+        self._client.cookies.set(sessions.COOKIE, secret, domain="console.example", path="/")
+
+    async def page(self, path: str) -> str:
+        answer = await self._client.get(path)
+        assert answer.status_code == 200, answer.text
+        return answer.text
+
+    async def send(self, path: str, page: str, **fields: Any) -> httpx2.Response:
+        token = re.search(r'name="form_token" value="([0-9a-f]{64})"', await self.page(page))
+        assert token is not None
+        headers = {"Sec-Fetch-Site": "same-origin", "Origin": self._context.console.origin}
+        return await self._client.post(path, data={"form_token": token[1], **fields}, headers=headers)
+
+    async def enrol(self) -> str:
+        """Make a passkey on the person's own page; its key id."""
+        made = (await self.send("/me/passkeys/options", "/me")).json()
+        answer = self.device.make(made["options"])
+        done = await self.send("/me/passkeys/add", "/me", ticket=made["ticket"], assertion=answer, name="desk 3")
+        assert done.status_code == 303
+        (key_id,) = re.findall(r'name="key" value="([0-9a-f]{64})"', await self.page("/me"))[:1]
+        return str(key_id)
+
+    async def offer(self, key_id: str) -> httpx2.Response:
+        options = (await self.send("/me/keys/options", "/me", key=key_id)).text
+        return await self.send("/me/keys/offer", "/me", key=key_id, assertion=self.device.sign(options))
+
+    async def sign(self, act: acts.Prepared) -> httpx2.Response:
+        given = (await self.send(f"/acts/{act.id}/options", f"/acts/{act.id}")).json()["options"]
+        answers = [self.device.sign(json.dumps(one)) for one in given]
+        return await self.send(f"/acts/{act.id}/sign", f"/acts/{act.id}", assertion=answers)
+
+
+@asynccontextmanager
+async def at_the_desk(home: Path, port: Port) -> AsyncIterator[Browser]:
+    """A browser at the console of this port's node, whose hub is the real one."""
+    with context_of(home, port.desk, port.connect) as context:
+        transport = httpx2.ASGITransport(app=build(parts_of(context)))
+        headers = {"Accept-Language": "en"}
+        async with httpx2.AsyncClient(transport=transport, base_url=context.console.origin, headers=headers) as client:
+            yield Browser(context, client, 23)
+
+
+def test_an_officer_lets_his_passkey_sign_for_the_port_from_his_own_page(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with stage(tmp_path) as (hub, author, reader), at_the_desk(tmp_path, author) as officer:
+            fed = hub.live.fed
+            officer.sign_in("o5")
+            key_id = await officer.enrol()
+            assert "Let it sign for this port" in await officer.page("/me")
+            assert (await officer.offer(key_id)).status_code == 303
+            ((waiting, _),) = pending_keys(hub.store.database.read_now(key_requests), fed.roster)
+            page = await officer.page("/me")
+            assert "waiting for the coordinators" in page
+            assert waiting.fingerprint in page
+            act = author.prepare("o5", amber(), 1)
+            assert (await officer.send(f"/acts/{act.id}/sign", "/me", assertion="")).status_code == 403
+
+            carried = key_request.decode(waiting.encode(fed.clock.now()))
+            key_request.require_sound(carried, fed.roster)
+            await hub.admit(fed.control("roster", [coordinator._added(B, item, fed.clock) for item in carried.keys]))
+            await until(lambda: author.knows(key_id)() and reader.knows(key_id)())
+            assert "in force until" in await officer.page("/me")
+
+            assert (await officer.sign(act)).status_code == 303
+            (part,) = author.desk.node.store.read_now(lambda c: act_store.get(c, act.id)).parts
+            await until(reader.has(*(item.body for item in part.objects)))
+            found = reader.desk.indicator(stix_id_of(part.objects[0].body))
+            assert found is not None
+            assert (found.machine_only, found.may_match) == (False, True)
+
+            assert (await officer.send("/me/keys/lost", "/me", key=key_id)).status_code == 303
+            assert f"port2port coordinator revoke --key {key_id}" in await officer.page("/me")
+            await hub.admit(fed.revoke_key(key_id))
+            await until(lambda: author.desk.roster.keys[key_id].revoked_index is not None)
+            assert "revoked" in await officer.page("/me")
+            assert reader.desk.indicator(stix_id_of(part.objects[0].body)).may_match
 
     run(story())
