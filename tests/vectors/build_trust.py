@@ -1,4 +1,4 @@
-"""Rebuilds ``trust.json``: genesis, statement, envelope, leaf, batch, checkpoint and bundle, byte for byte.
+"""Rebuilds ``trust.json``: genesis, statement, envelope, leaf, batch, checkpoint, bundle and level, byte for byte.
 
 Written from docs/protocol.md with nothing of ``port2port``: JSON, SHA-256, base64, Ed25519 (deterministic, RFC 8032)
 and forty lines of protobuf and Merkle tree. Keys follow from names, so none is secret; ids and salts are hashes of
@@ -26,7 +26,7 @@ PAYLOAD_TYPE = "application/vnd.port2port.statement+json;v=1"
 START_MS = 1_795_305_600_000  # 2026-11-22T00:00:00.000Z
 YEAR_MS = 365 * 86_400_000
 EMPTY_ROOT = sha256(b"").digest()
-KINDS = {"genesis": 1, "roster": 2, "publish": 6}
+KINDS = {"genesis": 1, "roster": 2, "publish": 6, "level": 18}
 AMBER = "marking-definition--55d920b0-5e8b-4f79-9ee9-91f868d9b421"
 
 
@@ -229,6 +229,30 @@ def publication(item: bytes, salt: bytes, seen: bytes) -> bytes:
     )  # fmt: skip
 
 
+def level(seen: bytes) -> bytes:
+    """Two officers of an authority set a security level, after the three entries."""
+    body = {"effective": "2026-11-22T18:00:00.000Z", "level": 2, "port": "BEGNE", "reason": "Drones over the lock"}
+    return statement(
+        kind="level", issuer="north-sea-port", signer=key_id("machine"), seq=2, decided_by="officer:o1",
+        id=f"urn:uuid:{a_uuid('level')}", issued="2026-11-22T00:00:04.000Z", tlp="green", handling="act",
+        log_seen={"root": seen.hex(), "size": 3}, body=body,
+    )  # fmt: skip
+
+
+def level_vector(seen: bytes) -> dict[str, Any]:
+    said, names, received = level(seen), ["machine", "officer", "second"], START_MS + 4_500
+    data = leaf_data("level", received, said, names)
+    return {
+        "seeds": {"second": seed("second").hex()},
+        "statement": said.decode(),
+        "pae_sha256": sha256(pae(said)).hexdigest(),
+        "envelope": envelope(signed_statement(said, names), []).hex(),
+        "received_ms": received,
+        "leaf_data": data.hex(),
+        "leaf_hash": leaf_hash(data).hex(),
+    }
+
+
 def part(index: int, received_ms: int, raw: bytes, path: list[bytes], seen_path: list[bytes]) -> dict[str, Any]:
     return {
         "envelope": b64(raw), "index": index, "path": [b64(item) for item in path], "received_ms": received_ms,
@@ -278,13 +302,16 @@ def build() -> dict[str, Any]:
         "received_ms": times,
         "leaf_data": [
             leaf_data(kind, received, text, names).hex()
-            for kind, received, text, names in zip(KINDS, times, statements, signers, strict=True)
+            for kind, received, text, names in zip(
+                ("genesis", "roster", "publish"), times, statements, signers, strict=True
+            )
         ],
         "leaf_hashes": [leaf.hex() for leaf in leaves],
         "roots": [root(leaves[:size]).hex() for size in range(4)],
         "checkpoint": head,
         "batch": batch.hex(),
         "bundle": bundle.decode(),
+        "level": level_vector(root(leaves)),
     }
 
 

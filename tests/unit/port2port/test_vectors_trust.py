@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from port2port import bundle, checkpoint, genesis, keys, merkle, statement, wire
+from port2port import bundle, checkpoint, genesis, keys, levels, merkle, statement, wire
 from port2port import envelope as dsse
 from port2port.ids import identity_of
 from port2port.patterns import TemplateCache
@@ -65,6 +65,28 @@ def test_leaves_are_as_written(index):
     )
     assert data.hex() == V["leaf_data"][index]
     assert merkle.leaf_hash(data) == LEAVES[index]
+
+
+def test_a_security_level_is_read_signed_and_logged_as_written():
+    given = V["level"]
+    raw, envelope = given["statement"].encode(), bytes.fromhex(given["envelope"])
+    said = statement.decode(raw)
+    assert statement.encode(said) == raw
+    assert dsse.digest_of(raw).hex() == given["pae_sha256"]
+    found = levels.level_of(said)
+    assert (found.locode, found.level, found.to_body()) == ("BEGNE", 2, said.body)
+    second = keys.from_seed(bytes.fromhex(given["seeds"]["second"]))
+    signed = dsse.sign(raw, [KEYS["machine"], KEYS["officer"], second])
+    assert wire.encode_envelope(wire.encode_signed(dsse.PAYLOAD_TYPE, raw, signed), ()) == envelope
+    read = wire.decode_envelope(envelope)
+    data = dsse.leaf_data(
+        kind=said.kind,
+        received_ms=given["received_ms"],
+        digest=dsse.digest_of(read.statement),
+        signatures=read.signatures,
+    )
+    assert data.hex() == given["leaf_data"]
+    assert merkle.leaf_hash(data).hex() == given["leaf_hash"]
 
 
 def test_roots_and_checkpoint_are_as_written():
