@@ -2,7 +2,8 @@
 
 Shifts are weekday patterns on the port's wall clock. A wall time is one instant: the first of the two when clocks go
 back, the change itself when they go forward and skip it; so a shift that begins when another ends leaves no gap and
-no double on any night of the year. Swaps exchange two people of two dated shifts; replacements stand in from-to.
+no double on any night of the year. Swaps exchange two people of two dated shifts, in the file or on the screen
+(``node.duty_swaps``); replacements stand in from-to.
 Whoever can write the rota file decides who is called; what is sent to him says nothing but that an item waits.
 """
 
@@ -10,8 +11,8 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Annotated, Final
 from zoneinfo import ZoneInfo
@@ -128,6 +129,30 @@ class Rota:
                 ends_at = instant_of(datetime.combine(until, shift.ends), self.zone)
                 people = tuple(self._swapped(shift.name, day, name) for name in shift.people)
                 yield Watch(shift=shift.name, on=day, starts_at=starts_at, ends_at=ends_at, people=people)
+
+    @property
+    def swapped(self) -> frozenset[Turn]:
+        """The turns that were exchanged."""
+        return frozenset(turn for swap in self.swaps for turn in swap)
+
+    def has(self, turn: Turn) -> bool:
+        """Whether the weekly pattern gives this turn to this person."""
+        planned = next((shift for shift in self.shifts if shift.name == turn.shift), None)
+        return planned is not None and turn.on.weekday() in planned.days and turn.person in planned.people
+
+    def with_swaps(self, more: Iterable[tuple[Turn, Turn]]) -> Rota:
+        """The same with further exchanges; a turn that is not there, or exchanged already, stays as it is."""
+        swaps, taken = list(self.swaps), set(self.swapped)
+        for both in more:
+            if all(self.has(turn) for turn in both) and not taken & set(both):
+                swaps.append(both)
+                taken |= set(both)
+        return replace(self, swaps=tuple(swaps))
+
+    def next_watches(self, at: datetime) -> tuple[Watch, ...]:
+        """The watches that begin next, all at the same instant; none where the coming days have none."""
+        coming = self._coming(at)
+        return tuple(watch for watch in coming if watch.starts_at == coming[0].starts_at)
 
     def _coming(self, at: datetime) -> list[Watch]:
         today = at.astimezone(self.zone).date()
@@ -308,6 +333,5 @@ def _require_known(rota: Rota) -> None:
 
 
 def _require_turn(rota: Rota, turn: Turn) -> None:
-    planned = {shift.name: shift for shift in rota.shifts}.get(turn.shift)
-    if planned is None or turn.on.weekday() not in planned.days or turn.person not in planned.people:
+    if not rota.has(turn):
         raise RotaError(f"rota: {turn.person} has no turn in {turn.shift} on {turn.on.isoformat()} to swap")

@@ -13,7 +13,7 @@ from typing import Final
 
 from sqlalchemy.engine import Connection
 
-from node import alarms, desk_items, duty, notices
+from node import alarms, desk_items, duty, duty_swaps, notices
 from node.alarms import Alarm, Code
 from node.duty import Person, Rota, RotaError
 from node.duty_settings import DutySettings
@@ -51,6 +51,12 @@ class RotaKeeper:
                 self.wrong = ""
         except RotaError as error:
             self.wrong = error.text
+
+
+def rota_now(settings: DutySettings, store: NodeStore) -> Rota:
+    """The rota as it is: the file, and what officers agreed on. Blocks; raises RotaError."""
+    rota = RotaKeeper.open(settings).rota
+    return store.read_now(lambda connection: duty_swaps.applied(connection, rota))
 
 
 def _read(settings: DutySettings) -> tuple[bytes, tuple[int, int]]:
@@ -102,7 +108,8 @@ class NoticeWatch:
         await asyncio.to_thread(self.keeper.refresh)
         now = self.clock.now()
         waiting = await self.store.read(lambda connection: desk_items.items(connection, now))
-        plan = Plan(called=self.keeper.rota.called(now), channels=frozenset(self.channels))
+        rota = await self.store.read(lambda connection: duty_swaps.applied(connection, self.keeper.rota))
+        plan = Plan(called=rota.called(now), channels=frozenset(self.channels))
         at_ms = to_ms(now)
 
         def action(connection: Connection) -> None:

@@ -34,6 +34,7 @@ MESSAGES_MOST: Final = RUNGS + 2  # and one each to webhook and syslog
 PER_HOUR: Final = 12
 HOUR_MS: Final = 3_600_000
 ATTEMPTS: Final = 12
+HISTORY: Final = 50
 RETRY_LONGEST_S: Final = 300
 CRITICAL: Final = "critical"
 EMAIL, WEBHOOK, SYSLOG = "e-mail", "webhook", "syslog"
@@ -82,6 +83,33 @@ class Notice:
     rung: int
     sent: int
     held: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attempt:
+    """One message, as it stands: ``at`` is when it left, was given up or held back; None while it is on its way."""
+
+    channel: str
+    receiver: str
+    severity: str
+    made_at: datetime
+    at: datetime | None
+    attempts: int
+    state: str
+    code: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Told:
+    """One notice with its messages; ``closed_at`` is when the last of its items was acknowledged."""
+
+    id: int
+    kind: str
+    severity: str
+    opened_at: datetime
+    closed_at: datetime | None
+    items: int
+    attempts: tuple[Attempt, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -272,6 +300,41 @@ def listed(connection: Connection) -> list[Notice]:
         )
         for row in rows
     ]
+
+
+def history(connection: Connection, *, limit: int = HISTORY) -> list[Told]:
+    """The notices with what was sent of them to whom, the newest first: those that sent nothing are left out."""
+    told = sa.exists().where(_DELIVERY.c.notice == _NOTICE.c.id)
+    rows = connection.execute(sa.select(_NOTICE).where(told).order_by(_NOTICE.c.id.desc()).limit(limit)).all()
+    sent = sa.select(_DELIVERY).where(_DELIVERY.c.notice.in_([row.id for row in rows])).order_by(_DELIVERY.c.id)
+    attempts: dict[int, list[Attempt]] = {}
+    for row in connection.execute(sent):
+        attempts.setdefault(row.notice, []).append(_attempt(row))
+    return [
+        Told(
+            id=row.id,
+            kind=row.cause.partition(":")[0],
+            severity=row.severity,
+            opened_at=from_ms(row.opened_ms),
+            closed_at=None if row.closed_ms is None else from_ms(row.closed_ms),
+            items=row.items,
+            attempts=tuple(attempts[row.id]),
+        )
+        for row in rows
+    ]
+
+
+def _attempt(row: Row[Any]) -> Attempt:
+    return Attempt(
+        channel=row.channel,
+        receiver=row.receiver,
+        severity=row.severity,
+        made_at=from_ms(row.made_ms),
+        at=None if row.done_ms is None else from_ms(row.done_ms),
+        attempts=row.attempts,
+        state=row.state,
+        code=row.code,
+    )
 
 
 def _count(connection: Connection, notice: int, state: str) -> int:

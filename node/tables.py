@@ -482,3 +482,19 @@ class NoticeDeliveryRow(NodeRow, table=True):
     state: str = Field(index=True)
     done_ms: int | None = _big_or_none()
     code: str = ""
+
+
+class DutySwapRow(NodeRow, table=True):
+    """Two turns of the rota: who has the first asked to exchange them, who has the second agrees or declines."""
+
+    __tablename__ = "duty_swap"
+    id: int | None = Field(default=None, primary_key=True)
+    first_shift: str
+    first_on: str
+    first_person: str
+    second_shift: str
+    second_on: str
+    second_person: str
+    state: str = Field(index=True)
+    asked_ms: int = _big()
+    answered_ms: int | None = _big_or_none()

@@ -18,7 +18,7 @@ from node.console import building
 from node.console.context import DeskContext
 from node.data import starter_places
 from node.identity import GrpcEnrolment, Officer
-from node.notice_watch import NoticeWatch, RotaKeeper
+from node.notice_watch import NoticeWatch, rota_now
 from node.observations import SourceClass
 from node.pipeline import Options, Pipeline
 from node.places import Places, load_places
@@ -139,7 +139,7 @@ def desk_of(node: Node, rules: RuleFile, places: Places, pipeline: Pipeline, con
         connect=partial(app.connect, settings),
         rule=rules.two_person.rule(),
         rules=rules,
-        rota=lambda: None if settings.duty is None else RotaKeeper.open(settings.duty).rota,
+        rota=lambda: None if settings.duty is None else rota_now(settings.duty, node.store),
     )
 
 
