@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from typing import TypeVar
 
 from sqlalchemy.engine import Connection
 from starlette.requests import Request
 
 from hub.console.context import PictureContext
-from hub.picture import Reading, read_as
+from hub.picture import Reading, folded_to, read_as
 from port2port.canonical import Json
 from port2port.console.audit import from_where
 from port2port.console.people import Person, current
@@ -34,6 +34,24 @@ async def ask(picture: PictureContext, request: Request, question: Callable[[Con
     return await picture.store.database.read(lambda c: question(c, reading_of(picture, c, person)))
 
 
+async def ask_once(
+    picture: PictureContext, request: Request, what: Hashable, question: Callable[[Connection, Reading], T]
+) -> T:
+    """As ``ask``, but worked out once for all who ask the same within a second. Nobody changes what he is given.
+
+    ``what`` names the question with everything that its answer depends on besides the reader, what he may read, the
+    log, and the second: an answer is shared by persons of one member and the same roles alone.
+    """
+    person = current(request)
+
+    def moment(connection: Connection) -> Hashable:
+        reading = reading_of(picture, connection, person)
+        return reading.reader, reading.outlet, reading.classes, folded_to(connection), int(reading.now.timestamp())
+
+    key = (what, await picture.store.database.read(moment))
+    return await picture.shared.once(key, lambda: ask(picture, request, question))
+
+
 async def act(
     picture: PictureContext,
     request: Request,
@@ -50,7 +68,10 @@ async def act(
         picture.signin.audit.record(connection, person.pseudonym, action, subject, facts, where)
         return done
 
-    return await picture.store.database.write(change)
+    try:
+        return await picture.store.database.write(change)
+    finally:
+        picture.shared.forget()
 
 
 async def looked_up(picture: PictureContext, request: Request, action: str, subject: str, **facts: Json) -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from hub.audience import Audiences
-from hub.console.answers import Answers
+from hub.console.shared_answers import SharedAnswers
 from hub.feed import Feed
 from hub.members import Members
 from hub.receipts import Receipts
@@ -46,7 +46,7 @@ class PictureContext:
     live: Live
     signin: SignIn
     roster: Callable[[], Roster | None] = field(repr=False)
-    answers: Answers = field(default_factory=Answers, repr=False)
+    shared: SharedAnswers = field(default_factory=SharedAnswers, repr=False)
 
     @property
     def now(self) -> datetime:

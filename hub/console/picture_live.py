@@ -135,6 +135,7 @@ def standing(picture: PictureContext, connection: Connection) -> dict[int, Stand
 
 def announce_answers(picture: PictureContext, before: Mapping[int, Standing], found: Mapping[int, Standing]) -> None:
     """One event for each entry of which something else is said now. It says nothing but to look again."""
+    picture.shared.forget()
     for index, one in found.items():
         if members := one.changed(before.get(index)):
             picture.live.publish(TOPIC, ANSWERED, {}, to=partial(may_hear_answer, picture, one.answers, members))

@@ -19,7 +19,7 @@ from starlette.routing import Route
 from hub import correlation
 from hub import picture as read
 from hub.console import picture_view
-from hub.console.asking import act, ask
+from hub.console.asking import act, ask, ask_once
 from hub.console.context import PictureContext
 from hub.console.picture_live import tell, tell_answers
 from hub.console.picture_view import Links
@@ -103,23 +103,26 @@ class PicturePages:
     async def strip(self, request: Request) -> Response:
         """The ports, when something has changed."""
         view = View.from_query(request.url.query)
-        return fragment(request, "hub/_strip.html", **await ask(self._picture, request, partial(self._ports, view)))
+        facts = await ask_once(self._picture, request, ("strip", view), partial(self._ports, view))
+        return fragment(request, "hub/_strip.html", **facts)
 
     async def feed(self, request: Request) -> Response:
         """The list, when something has changed."""
         view = View.from_query(request.url.query)
-        facts = await ask(self._picture, request, partial(self._list, view))
+        facts = await ask_once(self._picture, request, ("feed", view), partial(self._list, view))
         return fragment(request, "hub/_feed.html", **facts, may_act=self._may_act(request))
 
     async def drawn(self, request: Request) -> Response:
         """What the map and the timeline draw."""
         view = View.from_query(request.url.query)
-        return JSONResponse(await ask(self._picture, request, partial(self._drawing, view, wording(request).text)))
+        words = wording(request)
+        drawing = partial(self._drawing, view, words.text)
+        return JSONResponse(await ask_once(self._picture, request, ("drawn", view, words.language), drawing))
 
     async def spill_over(self, request: Request) -> Response:
         """What ports have in common, when something has changed."""
         view = View.from_query(request.url.query)
-        facts = await ask(self._picture, request, partial(self._links, view))
+        facts = await ask_once(self._picture, request, ("spill-over", view), partial(self._links, view))
         return fragment(request, "hub/_spill_over.html", **facts, may_act=self._may_act(request))
 
     def _whole(self, view: View, account: str, connection: Connection, reading: Reading) -> dict[str, Any]:
