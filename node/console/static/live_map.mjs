@@ -1,4 +1,4 @@
-// This node's own traffic on the map, and the ships in view as a table.
+// This node's own traffic on the map, and the ships in view as a table where the page has one.
 import { live } from "../live.mjs";
 import { createMap } from "../map.mjs";
 import { STATES, Vessels } from "../vessels.mjs";
@@ -36,4 +36,4 @@ function fill() {
   });
   body.replaceChildren(...rows);
 }
-setInterval(fill, EVERY_MS);
+if (body) setInterval(fill, EVERY_MS);
