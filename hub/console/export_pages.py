@@ -34,7 +34,7 @@ from port2port.clock import from_ms, to_ms, to_text
 from port2port.console import spreadsheet
 from port2port.console.app import Section
 from port2port.console.pages import page
-from port2port.console.people import Person, current, needs
+from port2port.console.people import Person, current, needs, of_member
 from port2port.console.roles import Role
 from port2port.console.signin.context import SignInAgainError, fields, text
 from port2port.console.words import N_
@@ -70,7 +70,7 @@ class ExportPages:
                 Route("/exports", needs(*EXPORTS)(self.show), name="exports"),
                 Route("/exports/picture", needs(*READS)(self.picture), methods=["POST"]),
                 Route("/exports/briefing", needs(*READS)(self.briefing), methods=["POST"]),
-                Route("/exports/audit", needs(*AUDITS)(self.audit), methods=["POST"]),
+                Route("/exports/audit", needs(*AUDITS)(of_member(self._picture.signin.member)(self.audit)), methods=["POST"]),
             ),
         )
 

@@ -21,6 +21,7 @@ def _trail(request: Request) -> Iterable[LookUp]:
 LOOKUPS: Final[Mapping[str, Asked]] = {
     "/drafts/{draft}": by_path("draft-opened", "draft"),
     "/photos/{draft}/{digest}": by_path("photo-opened", "draft", "digest"),
+    "/photos/{draft}/{digest}/small": by_path("photo-opened", "draft", "digest"),
     "/acts/{act}": by_path("act-opened", "act"),
     "/acts/{act}/state": by_path("act-opened", "act"),
     "/acts/{act}/now": by_path("act-opened", "act"),
