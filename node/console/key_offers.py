@@ -18,7 +18,7 @@ from node.officers import OfficerKey
 from port2port.console.passkeys import Passkey
 from port2port.console.people import Person
 from port2port.console.signin.standing import KnownKey, Standing
-from port2port.errors import PolicyError, UnavailableError
+from port2port.errors import NotFoundError, UnavailableError
 from port2port.join_request import JoiningKey
 from port2port.key_request import KeyRequest, message_of
 
@@ -34,12 +34,6 @@ _STANDINGS: Final = {
 }
 
 
-class OtherMemberError(PolicyError):
-    """The account belongs to another member: its keys cannot sign for this port."""
-
-    code = "OTHER_MEMBER"
-
-
 class KeyOffers:
     """The keys of this port as its officers' own pages see them."""
 
@@ -52,10 +46,10 @@ class KeyOffers:
         return [_known(one) for one in officers.listed(connection, desk.roster(), desk.member, now=desk.now)]
 
     def proof_of(self, person: Person, key: Passkey) -> bytes:
-        """The message of the offer, which is the same each time. Raises OtherMemberError or JoinRequestError."""
+        """The message of the offer, which is the same each time. Raises NotFoundError or JoinRequestError."""
         desk = self._desk
         if person.member != desk.member:
-            raise OtherMemberError("this account belongs to another member")
+            raise NotFoundError("there is no such passkey")  # of this member
         joining = JoiningKey(public=key.record, pseudonym=person.pseudonym)
         return message_of(desk.settings.federation, desk.member, [joining])
 

@@ -87,7 +87,7 @@ class Signing:
         except Port2PortError as error:
             return await self._not_taken(request, key, error, REFUSED, 409)
         await signin.write(lambda c: signin.note(c, request, "key-offered", key.key_id))
-        return RedirectResponse("/me?offered=1#passkeys-title", 303)
+        return RedirectResponse("/me?offered=1", 303)
 
     async def lost(self, request: Request) -> Response:
         """One of his own is lost."""
@@ -97,7 +97,7 @@ class Signing:
         except SignInAgainError:
             return await self._me(request, AGAIN, 403)
         await self._signin.write(lambda c: self._lose(c, request, text(form, "key"), person.pseudonym))
-        return RedirectResponse("/me?lost=1#passkeys-title", 303)
+        return RedirectResponse("/me?lost=1", 303)
 
     async def show(self, request: Request) -> Response:
         """The keys of everybody who signs for this member."""

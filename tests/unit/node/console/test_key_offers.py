@@ -134,6 +134,14 @@ def test_who_signs_nothing_is_offered_nothing(shared: DeskConsole) -> None:
     assert viewer.get("/accounts/keys").status_code == 404
 
 
+def test_an_account_of_another_member_offers_nothing_for_this_port(shared: DeskConsole) -> None:
+    roles = frozenset({Role.OFFICER, Role.APPROVER})
+    shared.do(lambda c: accounts.create(c, pseudonym="guest", member="belgg", roles=roles, now=shared.context.now))
+    guest = Newcomer(shared, "guest", 78)
+    assert "Let it sign" not in guest.page()
+    assert guest.visitor.send("/me/keys/options", "/me", key=guest.passkey.key_id).status_code == 404
+
+
 def test_a_lost_key_signs_and_opens_nothing_more_here(shared: DeskConsole) -> None:
     officer = Newcomer(shared, "o11", 76)
     officer.offer()
