@@ -10,6 +10,7 @@ although they are imported without context: what belongs to one request is looke
 | ``language_name("nl")`` | Nederlands |
 | ``asset("map.mjs")``, ``icon("ship")`` | address of a file; a picture from the sprite |
 | ``shown(text)`` | foreign text, its control and bidi characters made visible |
+| ``deed(code)`` | an action of the audit trail in words |
 | ``worded(text)`` | a sentence of our own domain (why, alarm, state) in the reader's language |
 | ``csrf()``, ``form_token()`` | the hidden field of every form with method post; its value |
 | ``nonce``, ``hx_nonce`` | nonce of scripts; value of the attribute ``hx-nonce`` of every element with hx attributes |
@@ -36,6 +37,7 @@ from starlette.responses import HTMLResponse, Response
 
 from port2port.clock import Clock
 from port2port.console.assets import Assets
+from port2port.console.deeds import deed
 from port2port.console.people import KEYBOARDS, THEMES, Person, signed_in
 from port2port.console.security import FORM_FIELD
 from port2port.console.told import told_text
@@ -162,6 +164,7 @@ class Pages:
             "icon": self.icon,
             "language_name": language_name,
             "shown": shown,
+            "deed": lambda code: deed(code, _wording()),
             "worded": lambda text: told_text(text, _wording()),
             "csrf": csrf,
             "form_token": form_token,
