@@ -1,7 +1,8 @@
 """Take the pictures of the screens that README.md shows, from the demo: made-up persons on simulated ships.
 
 Starts `port2port demo --stay` in a scratch directory, waits for the addresses that it prints, signs in through the
-demo's list with Playwright and Debian's Chromium, writes PNG files of 1280 x 800 and ends the demo.
+demo's list with Playwright and Debian's Chromium, writes PNG files of 1440 x 900, or of one part of a page, and ends
+the demo.
 
     python tools/screenshots.py [--out DIR] [--every]
 
@@ -31,10 +32,10 @@ from playwright.sync_api import Error as BrowserError
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 OUT = REPOSITORY / "docs" / "screenshots"
-SIZE: ViewportSize = {"width": 1280, "height": 800}
+SIZE: ViewportSize = {"width": 1440, "height": 900}
 THEMES = ("dark", "light")
 COLOURS = (256, 128, 64, 32)
-LIMIT_BYTES = 150_000
+LIMIT_BYTES = 200_000
 START_S, STOP_S, PAGE_MS = 600, 60, 30_000
 SETTLED_MS = 1_500  # for map tiles and the first positions
 _ADDRESS = re.compile(r"^  (http://localhost:\d+)\S*\n      (.+?): choose (\S+)$", re.MULTILINE)
@@ -54,13 +55,17 @@ class Screen:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shot:
-    """One picture: at which screen, which page, what must be seen first, and in which themes README shows it."""
+    """One picture: at which screen, which page, what must be seen first, and in which themes README shows it.
+
+    ``only`` is the part of the page that it shows; without it, what fits the window.
+    """
 
     name: str
     screen: str
     path: str
     go: Callable[[Page], None]
     shown: tuple[str, ...] = ()
+    only: str = ""
 
 
 def picture(page: Page) -> None:
@@ -79,7 +84,8 @@ def detail(page: Page) -> None:
 
 def desk(page: Page) -> None:
     """The queue in its two classes."""
-    page.wait_for_selector("#decide-title")
+    page.wait_for_selector("#decide [data-row]")
+    page.wait_for_selector("#live-map canvas")
 
 
 def traffic(page: Page) -> None:
@@ -93,6 +99,11 @@ def watch(page: Page) -> None:
     page.wait_for_selector("#watch [data-row]")
 
 
+def board(page: Page) -> None:
+    """The incident board with its clocks."""
+    page.wait_for_selector("tr[data-row] .clocks")
+
+
 def entry(page: Page) -> None:
     """An entry of the log, checked by the browser itself."""
     page.locator("table a[href^='/log/']").first.click()
@@ -102,10 +113,11 @@ def entry(page: Page) -> None:
 
 
 SHOTS = (
-    Shot(name="national-picture", screen="national picture", path="/", go=picture, shown=("dark",)),
-    Shot(name="item", screen="national picture", path="/", go=detail, shown=("light",)),
-    Shot(name="desk", screen="north-sea-port", path="/", go=desk),
-    Shot(name="live-map", screen="north-sea-port", path="/map", go=traffic, shown=("dark",)),
+    Shot(name="national-picture", screen="national picture", path="/", go=detail, shown=("dark",)),
+    Shot(name="item", screen="national picture", path="/", go=detail, shown=("light",), only="#detail"),
+    Shot(name="incidents", screen="national picture", path="/incidents", go=board),
+    Shot(name="desk", screen="north-sea-port", path="/", go=desk, shown=("dark",)),
+    Shot(name="live-map", screen="north-sea-port", path="/map", go=traffic, shown=("light",)),
     Shot(name="watch", screen="port-of-antwerp-bruges", path="/watch", go=watch, shown=("dark",)),
     Shot(name="log-entry", screen="national picture", path="/log?kind=publish", go=entry, shown=("light",)),
 )
@@ -152,7 +164,7 @@ def take(browser: Browser, found: dict[str, Screen], shot: Shot, theme: str) -> 
         _open(page, screen, shot)
         shot.go(page)
         page.wait_for_timeout(SETTLED_MS)
-        return page.screenshot()
+        return page.locator(shot.only).screenshot() if shot.only else page.screenshot()
     except (BrowserError, AssertionError) as error:
         raise ScreenshotError(f"{shot.name}: {shot.path} at {shot.screen}: {error}") from error
     finally:
