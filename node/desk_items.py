@@ -1,8 +1,9 @@
 """What waits at the desk: what needs a decision, and what an officer should only know; the worst and oldest first.
 
 Drafts, acts that wait for a second officer or a second check, alarms, what the hub returned, hits whose author asks to
-act or to call first, and changes of the security level said by others. Each says who is looking at it (a lock that
-lapses and can be taken over) and who acknowledged it. Nothing can be snoozed: it is decided, or it waits.
+act or to call first, what others ask and nobody here has read, and changes of the security level said by others. Each
+says who is looking at it (a lock that lapses and can be taken over) and who acknowledged it. Nothing can be snoozed: it
+is decided, or it waits.
 Whoever can write here can quieten the desk's sound; he cannot decide, and what he acknowledges stays in the list.
 """
 
@@ -16,13 +17,14 @@ from typing import Any, Final
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Row
 
-from node import act_store, alarms, desk_news, drafts, hits, receipts, review, store, tables
+from node import act_store, alarms, desk_news, drafts, hits, receipts, review, store, tables, unseen
 from node.act_store import Prepared
 from node.alarms import Code, Level, RaisedAlarm
 from node.desk_news import SeenElsewhere
 from node.drafts import Draft
 from node.hits import Hit
 from node.store import AuditLine
+from node.unseen import Received
 from node.watch import Handling
 from port2port import canonical
 from port2port.clock import from_ms, to_ms, to_text
@@ -34,7 +36,7 @@ SEVERITIES: Final = ("low", "medium", "high", "critical")
 LOOKING_FOR: Final = timedelta(minutes=10)
 LEVELS_SHOWN: Final = 50
 DRAFT, HIT, ALARM, SECOND, CHECK, RETURNED, LEVEL = "draft", "hit", "alarm", "second", "check", "returned", "level"
-NEWS: Final = "news"
+NEWS, RECEIVED = "news", "received"
 
 
 class NoItemError(NotFoundError):
@@ -165,6 +167,7 @@ def _all(connection: Connection, now: datetime) -> Iterator[Item]:
     yield from (_of_check(act) for act in act_store.unchecked(connection))
     yield from (_of_alarm(one) for one in alarms.standing(connection))
     yield from (_of_hit(connection, one) for one in hits.undecided(connection, now))
+    yield from (_of_received(one) for one in unseen.received(connection, now))
     yield from _levels(connection)
     yield from (_of_news(one) for one in desk_news.seen_elsewhere(connection, now))
     yield from (
@@ -247,6 +250,21 @@ def _of_hit(connection: Connection, hit: Hit) -> Item:
     )
 
 
+def _of_received(one: Received) -> Item:
+    """It is read, and then it is known: the watch goes on by itself."""
+    return Item(
+        id=f"received-{one.index}",
+        kind=RECEIVED,
+        subject=f"{one.issuer}/{one.stix_id}",
+        title=one.title,
+        severity="high" if one.handling == Handling.ACT.value else "medium",
+        since=one.at,
+        cause=f"received:{one.issuer}",
+        entry=(one.index, one.digest),
+        decide=not one.seen,
+    )
+
+
 def _of_news(seen: SeenElsewhere) -> Item:
     return Item(
         id=f"news-{seen.id}",
@@ -292,7 +310,7 @@ def _noted(item: Item, row: Row[Any] | None, now: datetime) -> Item:
         looking_since=since if looks else None,
         seen_by=seen_by,
         seen_at=None if row.seen_ms is None else from_ms(row.seen_ms),
-        decide=item.decide and not (item.kind == LEVEL and seen_by),
+        decide=item.decide and not (item.kind in {LEVEL, RECEIVED} and seen_by),
     )
 
 

@@ -1,31 +1,87 @@
-"""What we said and another port's officers have not seen for ten minutes: "not seen by North Sea Port".
+"""What asks for action and has not been seen: by another port's officers of ours ("not seen by North Sea Port", after
+ten minutes), and by our own officers of what others ask.
 
-Only what asks to act or to call first, and is real. After a day the alarm ends: it has then been read or telephoned.
+Only what asks to act or to call first, and is real. After a day it ends: it has then been read or telephoned.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
 from functools import partial
 from typing import Final
 
+import orjson
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from node import alarms, store, tables
+from node import alarms, indicators, store, tables
 from node.alarms import Alarm, Code
 from node.store import NodeStore
 from port2port import statement
-from port2port.clock import Clock, to_ms
+from port2port.clock import Clock, from_ms, to_ms
 from port2port.roster import Roster
 from port2port.statement import Statement
 from port2port.wire import decode_envelope
 
 _DELIVERY: Final = tables.Delivery.__table__  # type: ignore[attr-defined]  # SQLModel adds it
+_ENTRY: Final = tables.Entry.__table__  # type: ignore[attr-defined]  # as above
+_INDICATOR: Final = tables.IndicatorRow.__table__  # type: ignore[attr-defined]  # as above
+_RECEIPT: Final = tables.Receipt.__table__  # type: ignore[attr-defined]  # as above
+_SIGHTING: Final = tables.SightingRow.__table__  # type: ignore[attr-defined]  # as above
+RECEIVED_MOST: Final = 100
 AFTER_MS: Final = 10 * 60 * 1_000
 LONGEST_MS: Final = 24 * 3_600 * 1_000
 WATCH_S: Final = 15.0
 _ASKS: Final = frozenset({"act", "call_first"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Received:
+    """What another port asks to look for, as it stands in the log at ``index``. ``seen``: its author was told so."""
+
+    index: int
+    digest: bytes
+    issuer: str
+    stix_id: str
+    title: str
+    handling: str
+    at: datetime
+    seen: bool
+
+
+def received(connection: Connection, now: datetime) -> list[Received]:
+    """What others asked of us within a day and is in force; what was seen here is a hit, and waits as such."""
+    told = sa.exists().where(_RECEIPT.c.index == _ENTRY.c.index, _RECEIPT.c.state == "seen")
+    hit = sa.exists().where(_SIGHTING.c.issuer == _INDICATOR.c.issuer, _SIGHTING.c.stix_id == _INDICATOR.c.stix_id)
+    query = (
+        sa.select(_ENTRY.c.index, _ENTRY.c.digest, _ENTRY.c.received_ms, _INDICATOR.c.issuer, _INDICATOR.c.stix_id)
+        .add_columns(told.label("told"))
+        .join(_INDICATOR, _INDICATOR.c.index == _ENTRY.c.index)
+        .where(_INDICATOR.c.realm == indicators.REAL, _INDICATOR.c.handling.in_(sorted(_ASKS)))
+        .where(~_INDICATOR.c.revoked, ~_INDICATOR.c.suspended, ~_INDICATOR.c.disputed, ~_ENTRY.c.own, ~hit)
+        .where(_ENTRY.c.kind.in_(sorted(indicators.CARRIERS)), _ENTRY.c.received_ms > to_ms(now) - LONGEST_MS)
+        .where(sa.or_(_INDICATOR.c.valid_until_ms.is_(None), _INDICATOR.c.valid_until_ms > to_ms(now)))
+        .order_by(_ENTRY.c.index.desc())
+        .limit(RECEIVED_MOST)
+    )
+    found: dict[int, Received] = {}
+    for index, digest, received_ms, issuer, stix_id, seen in connection.execute(query).all():
+        one = indicators.get(connection, (indicators.REAL, issuer, stix_id))
+        if one is None or index in found:
+            continue
+        found[index] = Received(
+            index=index,
+            digest=digest,
+            issuer=issuer,
+            stix_id=stix_id,
+            title=str(orjson.loads(one.stix).get("name") or stix_id) if one.stix else stix_id,
+            handling=one.handling,
+            at=from_ms(received_ms),
+            seen=bool(seen),
+        )
+    return list(found.values())
 
 
 def not_seen(connection: Connection, roster: Roster, now_ms: int) -> dict[int, list[str]]:

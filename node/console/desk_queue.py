@@ -131,6 +131,7 @@ def _href(item: desk_items.Item, ident: str) -> str:
         desk_items.DRAFT: f"/drafts/{ident}",
         desk_items.HIT: f"/watch/hits/{ident}",
         desk_items.LEVEL: f"/levels#change-{ident}",
+        desk_items.RECEIVED: f"/watch/indicators/{item.subject}",
         desk_items.NEWS: f"/sent/{item.subject}",
     }
     return places.get(item.kind, "/status")

@@ -18,12 +18,14 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
-from node import hits, indicators, store, suppressions
+from node import desk_items, hits, indicators, store, suppressions
 from node.act_store import Prepared
 from node.acts.asked import Asked
 from node.console import aloud, watch_view
+from node.console.alarm_pages import tell
 from node.console.context import DeskContext
 from node.console.reading import middle_of, place_named, position_of
+from node.desk_items import Item
 from node.hits import Confirmation, Hit, HitAnswerError, Preview
 from node.indicators import Indicator
 from node.review import ReasonError
@@ -82,6 +84,7 @@ class WatchPages:
                 Route("/watch/now", reads(self.now)),
                 Route("/watch/hits/{hit}", reads(self.hit)),
                 Route("/watch/indicators/{issuer}/{stix_id}", reads(self.indicator)),
+                Route("/watch/indicators/{issuer}/{stix_id}/read", needs(*ACTS)(self.read), methods=["POST"]),
                 *(Route(f"/watch/hits/{{hit}}/{name}", decides(run), methods=["POST"]) for name, run in posts.items()),
             ),
         )
@@ -103,20 +106,40 @@ class WatchPages:
 
     async def indicator(self, request: Request) -> Response:
         """One indicator in force, or what became of it."""
-        desk = self._desk
-        key = (indicators.REAL, request.path_params["issuer"], request.path_params["stix_id"])
-        found = await desk.store.read(lambda c: indicators.get(c, key))
-        if found is None or not found.stix:
-            raise NotFoundError("there is no such indicator")
-        roster = desk.known_roster()
+        desk, found = self._desk, await self._indicator(request)
+        roster, person = desk.known_roster(), current(request)
+        waits = await desk.store.read(lambda c: _received(c, found, desk.now))
         return page(
             request,
             "node/indicator.html",
+            waits=waits is not None and waits.sounds and person.has(*ACTS) and not person.display,
+            read_by="" if waits is None else waits.seen_by,
             one=found,
             data=orjson.loads(found.stix),
             issuer=watch_view.member_name(found.issuer, roster),
             asks=watch_view.handling_words(found.handling),
         )
+
+    async def read(self, request: Request) -> Response:
+        """An officer has read what another port asks: its author is told that it was seen."""
+        desk, found = self._desk, await self._indicator(request)
+
+        def act(connection: Connection) -> None:
+            item = _received(connection, found, desk.now)
+            if item is not None:
+                desk_items.acknowledge(connection, item.id, current(request).pseudonym, desk.now)
+
+        await desk.store.write(act)
+        tell(desk)
+        return RedirectResponse(f"/watch/indicators/{found.issuer}/{found.stix_id}", 303)
+
+    async def _indicator(self, request: Request) -> Indicator:
+        """The one of this address. Raises NotFoundError."""
+        key = (indicators.REAL, request.path_params["issuer"], request.path_params["stix_id"])
+        found = await self._desk.store.read(lambda c: indicators.get(c, key))
+        if found is None or not found.stix:
+            raise NotFoundError("there is no such indicator")
+        return found
 
     async def _picture(self) -> dict[str, object]:
         desk, now = self._desk, self._desk.now
@@ -289,6 +312,13 @@ async def feed(desk: DeskContext) -> None:
 def may_watch(person: Person) -> bool:
     """Whether the watch is this person's to read."""
     return person.has(*READS)
+
+
+def _received(connection: Connection, found: Indicator, now: datetime) -> Item | None:
+    """What waits at the desk about an indicator that another port sent, read or not."""
+    waiting = desk_items.items(connection, now)
+    every = (*waiting.needs_decision, *waiting.for_information)
+    return next((one for one in every if one.id == f"{desk_items.RECEIVED}-{found.index}"), None)
 
 
 def _fingerprint(connection: Connection, now: datetime) -> object:

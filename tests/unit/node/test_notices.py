@@ -15,7 +15,7 @@ import sqlalchemy as sa
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from node import alarms, desk_items, notices, tables, unseen
+from node import alarms, desk_items, notices, receipts, tables, unseen
 from node.alarms import Code
 from node.desk_items import Item
 from node.duty import Person
@@ -302,5 +302,14 @@ def test_the_author_reads_who_has_not_seen_it_after_ten_minutes(tmp_path: Path) 
     desk.node.store.write_now(lambda c: c.execute(sa.update(delivery).values(seen_ms=to_ms(begin))))
     assert after(12) == []
     assert Code.NOT_SEEN not in standing(desk)
-    assert other.node.store.read_now(lambda c: desk_items.items(c, begin)).needs_decision == ()
+    (waits,) = other.node.store.read_now(lambda c: desk_items.items(c, begin)).needs_decision
+    assert (waits.kind, waits.severity, waits.sounds) == (desk_items.RECEIVED, "medium", True)
+    other.node.store.write_now(lambda c: desk_items.acknowledge(c, waits.id, "o9", begin))
+    owed = other.node.store.read_now(lambda c: receipts.owed(c, A, limit=10))
+    assert [one.state for one in owed if one.index == waits.entry[0]][-1:] == ["seen"]  # type: ignore[index]  # it has one
+    left = other.node.store.read_now(lambda c: desk_items.items(c, begin))
+    assert left.needs_decision == ()
+    assert [one.seen_by for one in left.for_information] == ["o9"]
+    late = begin + timedelta(days=1)
+    assert other.node.store.read_now(lambda c: unseen.received(c, late)) == []
     harbour.close()

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from node import act_store, hits, suppressions
+from node import act_store, hits, receipts, suppressions
 from node.hits import Hit
 from port2port.console.people import Role
 from tests.fakes.desk_console import PASSPHRASE, DeskConsole, desk_console
@@ -170,3 +170,19 @@ def test_hits_that_ask_stand_before_those_that_do_not(console: DeskConsole, hit:
     )
     text = console.visitor().get("/watch/now").text
     assert text.index("Other hits") < text.index(hit.id)
+
+
+def test_what_another_port_asks_waits_until_an_officer_has_read_it(console: DeskConsole) -> None:
+    one = wanted(console.harbour, console.desk)
+    address, visitor = f"/watch/indicators/{one.issuer}/{one.stix_id}", console.visitor()
+    assert f'href="{address}"' in visitor.get("/").text
+    assert f'value="received-{one.index}"' in visitor.get("/alarm").text
+    viewer = console.visitor("v1", Role.VIEWER)
+    assert "I have read it" not in viewer.get(address).text
+    assert viewer.send(f"{address}/read", "/watch").status_code == 404
+    assert "I have read it" in visitor.get(address).text
+    assert visitor.send(f"{address}/read", address).status_code == 303
+    assert "read by o1" in visitor.get(address).text
+    assert "data-alarm" not in visitor.get("/alarm").text
+    owed = console.do(lambda c: receipts.owed(c, console.context.member, limit=20))
+    assert [said.state for said in owed if said.index == one.index][-1:] == ["seen"]
