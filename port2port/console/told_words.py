@@ -195,6 +195,8 @@ ERRORS: Final = (
     N_("what to look for is too long"),
     N_("there is no such handling"),
     N_("there is no such time of validity"),
+    N_("there is no such purpose"),
+    N_("this is no longer in force, or about something else: look at the list again"),
     N_("there is no such hand-over"),
     N_("there is no such time"),
     N_("a position looks like 51.34, 4.28"),
