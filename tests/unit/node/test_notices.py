@@ -313,3 +313,41 @@ def test_the_author_reads_who_has_not_seen_it_after_ten_minutes(tmp_path: Path) 
     late = begin + timedelta(days=1)
     assert other.node.store.read_now(lambda c: unseen.received(c, late)) == []
     harbour.close()
+
+
+@pytest.mark.slow
+def test_a_storm_of_ten_thousand_drafts_fills_no_mailbox_and_hides_no_critical_one(desk: Desk, tmp_path: Path) -> None:
+    first = desk.draft()
+    table = tables.DraftRow.__table__  # type: ignore[attr-defined]  # SQLModel adds it
+
+    def copies(connection: Any, count: int, severity: str) -> None:
+        row = dict(connection.execute(sa.select(table).where(table.c.id == first.id)).mappings().one())
+        body = orjson.loads(row["body"])
+        body["why"]["severity"] = severity
+        made = [
+            row | {"id": f"S{severity}{n}", "source": f"storm-{severity}/r/{n}/k", "body": orjson.dumps(body)}
+            for n in range(count)
+        ]
+        connection.execute(sa.insert(table), made)
+
+    (tmp_path / "rota.toml").write_bytes(ROTA)
+    with receivers.mail_server() as (box, port):
+        smtp = {"host": "localhost", "port": port, "security": "none", "sender": "desk@port.example"}
+        settings = DutySettings.model_validate({"rota": tmp_path / "rota.toml", "smtp": smtp})
+        watch = NoticeWatch.open(settings, desk.node.store, desk.fed.clock, B)
+        desk.node.store.write_now(lambda c: copies(c, 10_000, "high"))
+        desk.node.store.write_now(lambda c: copies(c, 1, "critical"))
+
+        async def story() -> None:
+            for _ in range(6):
+                await watch.sweep_once()
+                await watch.send_once(EMAIL)
+                desk.fed.clock.advance(301)
+
+        asyncio.run(story())
+    sent = [email.message_from_bytes(mail.content).get_payload(decode=True) for mail in box.mails]
+    assert len(sent) <= 3 * MESSAGES_MOST
+    assert b"severity critical" in b"".join(sent[:3]), "the critical one goes first"
+    open_now = {one.severity: one.items for one in desk.node.store.read_now(notices.listed)}
+    assert open_now["critical"] == 1
+    assert 10_000 in [one.items for one in desk.node.store.read_now(notices.listed)]
