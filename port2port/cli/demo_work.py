@@ -41,22 +41,26 @@ def index_of(state: str) -> int | None:
 
 def open_incident(origin: str, index: int, note: str) -> None:
     """A coordinator opens an incident about an entry and takes it on. Raises StageError."""
-    visitor = _Visitor(origin=origin)
+    visitor = Visitor(origin=origin)
     visitor.send("/sign-in", "/sign-in/demo", {"pseudonym": COORDINATOR, "next": "/"})
     where = visitor.send(f"/?item={index}", "/incidents", {"row": str(index), "note": note})
     visitor.send(where, f"{where}/advance", {"state": "acknowledged"})
 
 
 @dataclass(slots=True)
-class _Visitor:
+class Visitor:
     """A browser without a screen, at one console of this machine."""
 
     origin: str
     cookies: dict[str, str] = field(default_factory=dict)
 
+    def read(self, path: str) -> str:
+        """The text of a page. Raises StageError."""
+        return self._ask(path, None)[0]
+
     def send(self, page: str, action: str, fields: Mapping[str, str]) -> str:
         """Read a page, send its form; where the answer leads. Raises StageError."""
-        text = self._ask(page, None)[0]
+        text = self.read(page)
         hidden = {
             name: found[1]
             for name, rule in (("form_token", _TOKEN), ("version", _VERSION))

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import itertools
 import os
+import re
 import resource
 import shlex
 import signal
 import subprocess
 import sys
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import pytest
 
+from port2port.cli import demo_work
 from tests.fakes.checkout import REPOSITORY
 from tests.fakes.waiting import wait_until
 
@@ -62,6 +65,43 @@ def play(directory: Path) -> Told:
         end(process.pid)
 
 
+def stay(directory: Path, said: Path) -> Told:
+    """Keep its screens up, press Ctrl-C as a terminal does (the whole foreground group gets it), and see it end."""
+    before_s = used_s()
+    with said.open("wb") as out:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "port2port", "demo", "--stay", "--dir", directory],
+            cwd=REPOSITORY,
+            stdin=subprocess.DEVNULL,
+            stdout=out,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+    try:
+        wait_until(
+            lambda: "Ctrl-C ends everything." in said.read_text() or process.poll() is not None,
+            what="the screens are up",
+            deadline_s=4 * LIMIT_S,
+        )
+        assert process.poll() is None, said.read_text()
+        shows_what_happened(said.read_text())
+        os.killpg(process.pid, signal.SIGINT)
+        code = process.wait(timeout=LIMIT_S)
+        return Told(code=code, out=said.read_text(), err="", session=process.pid, cpu_s=used_s() - before_s)
+    finally:
+        end(process.pid)
+
+
+def shows_what_happened(out: str) -> None:
+    """The first address opens what was published, for whoever chooses the coordinator; its board has an incident."""
+    found = re.search(r"^  (http://localhost:[0-9]+)(/\?item=[0-9]+)$", out, re.MULTILINE)
+    assert found is not None, out
+    visitor = demo_work.Visitor(origin=found[1])
+    visitor.send("/sign-in", "/sign-in/demo", {"pseudonym": demo_work.COORDINATOR, "next": "/"})
+    assert "Cloned identity" in visitor.read(found[2])
+    assert "Cloned identity" in visitor.read("/incidents")
+
+
 def used_s() -> float:
     """Processor seconds of all that was started here, or by what was, and has ended."""
     used = resource.getrusage(resource.RUSAGE_CHILDREN)
@@ -92,10 +132,11 @@ def in_session(session: int) -> list[int]:
 
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="needs /proc to count processes: run it on Linux")
 def test_the_demo_runs_twice_in_a_row_and_leaves_nothing_behind(tmp_path: Path) -> None:
-    for _ in range(2):
-        told = play(tmp_path / "demo")
+    for run in (play, partial(stay, said=tmp_path / "said.txt")):
+        told = run(tmp_path / "demo")
         assert told.code == 0, told.err + told.out
         assert told.err == ""
+        assert "Traceback" not in told.out
         assert in_session(told.session) == []
         # Not the clock on the wall, which others on this machine share: a single core would do it in two minutes.
         assert told.cpu_s < LIMIT_S
