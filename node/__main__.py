@@ -142,6 +142,15 @@ def _decisions(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     retract.add_argument("id", metavar="ID", help="draft, statement or STIX id")
     retract.add_argument("--reason", required=True, help="why; the readers see it")
     _officer(retract)
+    level = _command(commands, "level", "set a security level, at the node of its authority; two officers sign")
+    level.add_argument("port", nargs="+", metavar="LOCODE", help="ports whose authority this member is")
+    level.add_argument("--level", type=int, choices=(1, 2, 3), required=True, help="ISPS level")
+    level.add_argument("--reason", required=True, help="reason and measures; every member reads it")
+    level.add_argument("--from", dest="starts", metavar="TIME", help="2026-11-22T18:00+01:00; now without it")
+    level.add_argument("--until", metavar="TIME", help="its end; until further notice without it")
+    level.add_argument("--then", type=int, choices=(1, 2, 3), default=1, help="the level after its end (1)")
+    level.add_argument("--tlp", choices=("green", "clear"), default="green", help="marking (green)")
+    _officer(level)
     suppress = commands.add_parser("suppress", help="silence findings for a while, under your name")
     actions = suppress.add_subparsers(dest="action", required=True, metavar="ACTION")
     _command(actions, "list", "what silences findings now, and how many")
@@ -197,6 +206,7 @@ ACTIONS = {
     "indicators": ("asking", "run_indicators"),
     "officer": ("officers", "run"),
     "retract": ("reviewing", "run_retract"),
+    "level": ("reviewing", "run_level"),
     "suppress": ("reviewing", "run_suppress"),
     "approve-rule": ("reviewing", "run_approve_rule"),
 }

@@ -9,7 +9,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 from sqlalchemy.engine import Connection
 
@@ -25,6 +25,9 @@ from node.two_person import TwoPersonError
 from port2port import canonical
 from port2port.authority import AuthorityError
 from port2port.clock import to_text
+from port2port.errors import MalformedError
+from port2port.levels import Level
+from port2port.tlp import parse as tlp_of
 from port2port.verify import RefusedError
 
 Prepare = Callable[[Connection, Author, Asked], acts.Prepared]
@@ -80,6 +83,21 @@ def suppress(args: argparse.Namespace, desk: Desk, until: timedelta) -> bool:
         return True
     show(args, _answer(outcome), _lines(outcome))
     return False
+
+
+def set_levels(args: argparse.Namespace, desk: Desk) -> None:
+    """Set the security level of ports, by two officers; with an end, also what follows it. Raises MalformedError."""
+    starts = _moment(args.starts) if args.starts else desk.clock.now()
+
+    def change(port: str, number: int, effective: datetime) -> Level:
+        return Level(locode=port.upper(), level=number, effective=effective, reason=args.reason)
+
+    levels = [change(port, args.level, starts) for port in args.port]
+    if args.until:
+        levels += [change(port, args.then, _moment(args.until)) for port in args.port]
+    tlp = tlp_of(args.tlp)
+    outcome = _act(args, desk, lambda c, author, asked: preparing.set_levels(c, author, levels, tlp, asked))
+    show(args, _answer(outcome), _lines(outcome))
 
 
 def waiting(args: argparse.Namespace, desk: Desk) -> None:
@@ -145,6 +163,16 @@ def override(args: argparse.Namespace, desk: Desk) -> None:
         emergency=args.reason,
     )
     show(args, _answer(outcome), _lines(outcome))
+
+
+def _moment(text: str) -> datetime:
+    try:
+        found = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise MalformedError("a time looks like 2026-11-22T18:00+01:00") from error
+    if found.tzinfo is None:
+        raise MalformedError("a time says its offset, as in 2026-11-22T18:00+01:00")
+    return found.astimezone(UTC)
 
 
 def _asked(desk: Desk, officers: tuple[Officer, ...], *, override: str) -> Asked:

@@ -44,6 +44,13 @@ def run_retract(args: argparse.Namespace) -> int:
     return 0
 
 
+def run_level(args: argparse.Namespace) -> int:
+    """Set a security level, at the node of its authority."""
+    with Desk.open(args.config) as desk:
+        acting.set_levels(args, desk)
+    return 0
+
+
 def run_suppress(args: argparse.Namespace) -> int:
     """List, add or end what silences findings."""
     with Desk.open(args.config) as desk:

@@ -176,6 +176,20 @@ def test_a_retraction_reaches_the_readers_and_the_old_object_is_gone(harbour: Ha
     assert (found.revoked, found.reason) == (True, "it was the pilot")
 
 
+def test_two_officers_of_the_authority_set_a_level_and_one_or_another_member_does_not(
+    harbour: Harbour, terminal: Terminal
+) -> None:
+    given = ("level", "BEANR", "--level", "2", "--reason", "drones", "--until", "2026-11-23T06:00+01:00")
+    both = ("--officer", "o1", "--second-officer", "o2", "--second-passphrase-file", str(terminal.secret))
+    assert "another authority" in terminal.signed(*given, *both, code=2)
+    harbour.feed.log(harbour.fed.control("roster", [{"op": "set-level-authority", "locode": "BEANR", "member": B}]))
+    harbour.pull([B])
+    assert "offset" in terminal.signed(*given[:-1], "2026-11-23T06:00", *both, code=2)
+    terminal.signed(*given, *both)
+    sent = [statement_of(raw) for raw in harbour.desks[B].send()]
+    assert [(said.kind, said.body["level"]) for said in sent] == [("level", 2), ("level", 1)]
+
+
 def test_what_was_never_published_cannot_be_retracted(terminal: Terminal) -> None:
     terminal.desk.draft()
     said = terminal.signed("retract", "D1", "--reason", "x", "--officer", "o1", code=2)
