@@ -70,7 +70,11 @@ class ExportPages:
                 Route("/exports", needs(*EXPORTS)(self.show), name="exports"),
                 Route("/exports/picture", needs(*READS)(self.picture), methods=["POST"]),
                 Route("/exports/briefing", needs(*READS)(self.briefing), methods=["POST"]),
-                Route("/exports/audit", needs(*AUDITS)(of_member(self._picture.signin.member)(self.audit)), methods=["POST"]),
+                Route(
+                    "/exports/audit",
+                    needs(*AUDITS)(of_member(self._picture.signin.member)(self.audit)),
+                    methods=["POST"],
+                ),
             ),
         )
 

@@ -109,6 +109,13 @@ DEEDS: Final[Mapping[str, str]] = {
     "confirmed": N_("confirmed a sighting"),
     "muted": N_("muted a pair"),
     "look-up": N_("looked something up"),
+    "act-opened": N_("opened a decision"),
+    "bytes-opened": N_("looked at what a member receives"),
+    "draft-opened": N_("opened a draft"),
+    "hit-opened": N_("opened a hit"),
+    "indicator-opened": N_("opened an indicator"),
+    "photo-opened": N_("looked at a photograph"),
+    "sent-opened": N_("opened what was sent"),
 }
 FAMILIES: Final[Mapping[str, str]] = {
     "account-": N_("changed an account"),

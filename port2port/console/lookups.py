@@ -101,18 +101,3 @@ def by_path(action: str, *names: str) -> Asked:
         return (LookUp(action=action, subject="/".join(str(request.path_params[name]) for name in names)),)
 
     return asked
-
-
-def by_query(action: str, name: str) -> Asked:
-    """The look-up of what a field of the query names; nothing where it is empty."""
-
-    def asked(request: Request) -> Iterable[LookUp]:
-        value = request.query_params.get(name, "").strip()
-        return (LookUp(action=action, subject=value),) if value else ()
-
-    return asked
-
-
-def always(action: str) -> Asked:
-    """A page that is a look-up by itself."""
-    return lambda _request: (LookUp(action=action),)

@@ -13,7 +13,7 @@ from port2port.console.words import load_words
 
 ROOT = Path(__file__).parents[2]
 # The functions that write a row, with the place of the action among their arguments.
-WRITERS = {"note": 2, "looked_up": 2, "_confirmed": 2}
+WRITERS = {"note": 2, "looked_up": 2, "_confirmed": 2, "by_path": 0}
 
 
 def actions() -> Iterator[tuple[str, str]]:
