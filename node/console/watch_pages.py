@@ -225,7 +225,7 @@ class WatchPages:
                 until=until,
                 asked=self._asked(request),
             )
-            desk.signin.note(connection, request, "hit-mute", f"hit:{ident}", act=made.id)
+            desk.signin.note(connection, request, "act-prepared", f"hit:{ident}", act=made.id, kind=made.kind)
             return made
 
         try:

@@ -92,7 +92,7 @@ class WorksPages:
                 identities=ships,
             )
             act = silencing.expect(connection, desk.author, asked_of(desk, request), work)
-            desk.signin.note(connection, request, "works-announced", work.id, act=act.id)
+            desk.signin.note(connection, request, "act-prepared", work.id, act=act.id, kind=act.kind)
             return f"/acts/{act.id}"
 
         return await self._changed(request, action, form)
