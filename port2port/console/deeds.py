@@ -103,6 +103,7 @@ DEEDS: Final[Mapping[str, str]] = {
     "works-called-off": N_("called works off"),
     "publish": N_("decided to publish"),
     "reject": N_("decided to reject"),
+    "reject-many": N_("decided to reject several drafts"),
     "retract": N_("decided to take something back"),
     "say": N_("decided to say something"),
     "confirm": N_("checked an emergency decision"),
