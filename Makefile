@@ -26,8 +26,8 @@ test: setup      ## unit, contract on memory and SQLite, loopback integration, a
 	@P2P_QUICK=1 $(BIN)/python -m pytest -m "not slow and not fault" -q -n 2 --dist worksteal tests/unit tests/contract tests/integration
 
 test-all: setup  ## everything: processes, PostgreSQL, kills, power cut, images
-	@$(BIN)/python -m pytest -m "not fault" -q -n 2 --dist worksteal tests/unit tests/contract
-	@$(BIN)/python -m pytest -m "not fault" -q --ignore tests/unit --ignore tests/contract
+	@$(BIN)/python -m pytest -m "not fault" -q -n 2 --dist worksteal tests/unit tests/contract tests/integration
+	@$(BIN)/python -m pytest -m "not fault" -q --ignore tests/unit --ignore tests/contract --ignore tests/integration
 	@$(BIN)/python -m pytest -m fault -q
 
 check: setup     ## ruff, mypy --strict, import-linter, architecture tests

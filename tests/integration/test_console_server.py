@@ -17,6 +17,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from starlette.middleware import Middleware
 
+from port2port.console.live import LiveLimits
 from port2port.console.serving import PEER_CERTIFICATE, bound
 from port2port.console.settings import ConsoleSettings
 from port2port.errors import ConfigurationError
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp, Receive, Scope, Send
 
 STOPS_WITHIN_S = 3.0
+STREAMS = LiveLimits().session_streams
 
 
 def _connection(origin: str) -> http.client.HTTPConnection:
@@ -45,7 +47,7 @@ def test_open_streams_do_not_keep_it_from_stopping() -> None:
     with contextlib.ExitStack() as open_connections:
         with running(parts) as origin:
             responses = []
-            for _ in range(10):
+            for _ in range(STREAMS):
                 connection = open_connections.enter_context(contextlib.closing(_connection(origin)))
                 response = open_connections.enter_context(
                     contextlib.closing(_asked(connection, "/live?topics=queue", origin))
@@ -53,7 +55,7 @@ def test_open_streams_do_not_keep_it_from_stopping() -> None:
                 assert response.status == 200
                 assert response.readline().startswith(b"retry:")
                 responses.append(response)
-            wait_until(lambda: parts.live.readers == 10, what="ten open streams")
+            wait_until(lambda: parts.live.readers == STREAMS, what="as many open streams as a session may have")
             began = time.monotonic()
         assert time.monotonic() - began < STOPS_WITHIN_S
         for response in responses:
