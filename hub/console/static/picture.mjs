@@ -9,7 +9,7 @@ import { live } from "../live.mjs";
 const SETTLED_MS = 300;
 const TILE_PX = 256;
 const LEAST_DEG = 0.2; // as far as the map is drawn in by itself
-const ROOM = 0.7; // of the map, for what is drawn
+const ROOM = 0.6; // of the map, for what is drawn
 const $ = (selector) => document.querySelector(selector);
 const form = $("#view");
 const box = $("#map");
