@@ -46,6 +46,7 @@ ROLES = {
     "GET /watch/now": READS,
     "GET /watch/hits/{hit}": READS,
     "GET /watch/indicators/{issuer}/{stix_id}": READS,
+    "POST /watch/indicators/{issuer}/{stix_id}/read": WRITES,
     "POST /watch/hits/{hit}/preview": DECIDES,
     "POST /watch/hits/{hit}/confirm": DECIDES,
     "POST /watch/hits/{hit}/not-the-same": DECIDES,
