@@ -17,6 +17,7 @@ from starlette.routing import Route
 from node.console import confirming, export_view
 from node.console.context import DeskContext
 from node.console.export_view import BOTH, OURS, THEIRS, Chosen, Wanted
+from node.console.report_words import PURPOSES
 from port2port.canonical import Json
 from port2port.console import spreadsheet
 from port2port.console.app import Section
@@ -27,7 +28,6 @@ from port2port.console.signin.context import SignInAgainError, fields, text
 from port2port.console.words import N_
 from port2port.errors import TooLargeError
 from port2port.sharing import member_reader
-from port2port.statement import PURPOSES
 
 TAKES: Final = (Role.OFFICER, Role.APPROVER)
 READS: Final = (*TAKES, Role.AUDITOR)
@@ -135,7 +135,7 @@ class ExportRoom:
             until=text(form, "until") or str(today),
             whose=WHOSE,
             chosen=text(form, "whose") or BOTH,
-            purposes=sorted(PURPOSES),
+            purposes=PURPOSES,
             purpose=text(form, "purpose"),
             may_take=person.has(*TAKES),
             may_audit=person.has(Role.AUDITOR),

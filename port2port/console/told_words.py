@@ -195,8 +195,6 @@ ERRORS: Final = (
     N_("what to look for is too long"),
     N_("there is no such handling"),
     N_("there is no such time of validity"),
-    N_("there is no such purpose"),
-    N_("this is no longer in force, or about something else: look at the list again"),
     N_("there is no such hand-over"),
     N_("there is no such time"),
     N_("a position looks like 51.34, 4.28"),
@@ -220,6 +218,9 @@ ERRORS: Final = (
     N_("the field %(field)s holds a character that is no text: write it anew"),
     N_("this address is too long"),
     N_("act %(act)s about %(subject)s waits for signatures"),
+    N_("%(count)s statements of at most %(most)s: choose a shorter period"),
+    N_("the proofs of this period are too large together: choose a shorter period"),
+    N_("this is no entry of the log"),
 )
 STATES: Final = (
     N_("it waited longer than %(span)s: look at it again"),
@@ -246,6 +247,10 @@ STATES: Final = (
     N_("somebody"),
     N_("none"),
     N_("vehicle plate"),
+    N_("open radio"),
+    N_("officer key %(key)s (%(officer)s)"),
+    N_("machine key %(key)s"),
+    N_("TLS certificate"),
 )
 READERS: Final = (
     N_("roster version %(version)s, verified %(span)s ago at %(at)s"),
@@ -293,6 +298,7 @@ READERS: Final = (
     N_("It holds personal data, shared for another purpose than the reader's."),
     N_("It is marked less strictly than what it refers to."),
     N_("It would reach somebody who may not read what it refers to."),
+    N_("hub operators"),
 )
 ALARMS: Final = (
     N_("the hub promised to have logged a statement of ours and lost it: it is handed in again"),
@@ -323,5 +329,18 @@ FINDINGS: Final = (
     N_("MMSI %(mmsi)s is shown by two transmitters at once"),
     N_("MMSI %(mmsi)s is a default or test value shared by several transmitters"),
     N_("unknown"),
+    N_("Cloned identity: MMSI %(mmsi)s"),
 )
-ALL: Final = (*ERRORS, *STATES, *READERS, *ALARMS, *FINDINGS)
+BRIEFING: Final = (
+    N_("count"),
+    N_("statements logged in the period that this audience may read"),
+    N_("modus"),
+    N_("the kind of finding that the author's label names, or the kind of statement"),
+    N_("earlier weeks"),
+    N_("the same count in each of the four weeks before the period, the nearest first"),
+    N_("severity"),
+    N_("as labelled by the author, else by how the item is to be handled"),
+    N_("audience"),
+    N_("whoever the marking and the named groups and recipients let read, under the roster at the checkpoint"),
+)
+ALL: Final = (*ERRORS, *STATES, *READERS, *ALARMS, *FINDINGS, *BRIEFING)
