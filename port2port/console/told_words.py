@@ -221,6 +221,8 @@ ERRORS: Final = (
     N_("%(count)s statements of at most %(most)s: choose a shorter period"),
     N_("the proofs of this period are too large together: choose a shorter period"),
     N_("this is no entry of the log"),
+    N_("this is no longer in force, or about something else: look at the list again"),
+    N_("there is no such purpose"),
 )
 STATES: Final = (
     N_("it waited longer than %(span)s: look at it again"),
