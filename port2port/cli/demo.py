@@ -91,6 +91,7 @@ def run(args: argparse.Namespace) -> int:
     """Play the story in ``args.dir``, which is emptied first if an earlier demo made it."""
     root: Path = args.dir
     _clear(root)
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # whatever a shell in the background left it as
     signal.signal(signal.SIGTERM, _leave)
     signal.signal(signal.SIGHUP, _leave)
     print(f"{_RIBBON}\na coordinator, a hub and three ports, each a process of its own; a minute or two\n", flush=True)
