@@ -27,7 +27,7 @@ from hub.picture import Checks, Detail, NotSeen, Reading, View
 from port2port.clock import to_ms
 from port2port.console.app import Section
 from port2port.console.opening import Service
-from port2port.console.pages import Tab, fragment, page, wording
+from port2port.console.pages import Tab, fragment, page, starts, wording
 from port2port.console.people import current, needs
 from port2port.console.roles import Role
 from port2port.console.signin.context import fields, text
@@ -60,7 +60,7 @@ class PicturePages:
             package="hub.console",
             tabs=(TAB,),
             routes=(
-                Route("/", reads(self.show), name="picture"),
+                Route("/", starts(reads(self.show)), name="picture"),
                 Route("/picture/strip", reads(self.strip)),
                 Route("/picture/feed", reads(self.feed)),
                 Route("/picture/spill-over", reads(self.spill_over)),

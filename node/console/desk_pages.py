@@ -26,7 +26,7 @@ from node.drafts import Draft
 from node.photos import Kept
 from node.redaction import Choices
 from node.review import Choice
-from port2port.console.pages import Tab, fragment, page, wording
+from port2port.console.pages import Tab, fragment, page, starts, wording
 from port2port.console.people import Person, current, needs
 from port2port.console.roles import Role
 from port2port.console.told import told
@@ -85,7 +85,7 @@ class DeskRoom:
         """What it answers."""
         read, decide = needs(*READERS), needs(Role.APPROVER)
         return [
-            Route("/", read(self.queue)),
+            Route("/", starts(read(self.queue))),
             Route("/queue", read(self.rows)),
             Route("/queue/seen", needs(Role.OFFICER, Role.APPROVER)(self.seen), methods=["POST"]),
             Route("/queue/reject", decide(self.reject_many), methods=["POST"]),

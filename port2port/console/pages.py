@@ -25,6 +25,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import datetime
+from functools import wraps
 from types import CodeType
 from typing import Final
 
@@ -33,12 +34,12 @@ from jinja2 import BaseLoader, Environment, PackageLoader, PrefixLoader, StrictU
 from jinja2.bccache import Bucket, BytecodeCache
 from markupsafe import Markup, escape
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, Response
+from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from port2port.clock import Clock
 from port2port.console.assets import Assets
 from port2port.console.deeds import deed
-from port2port.console.people import KEYBOARDS, THEMES, Person, signed_in
+from port2port.console.people import KEYBOARDS, THEMES, Endpoint, Person, needed, signed_in
 from port2port.console.security import FORM_FIELD
 from port2port.console.told import told_text
 from port2port.console.words import Wording, Words
@@ -235,6 +236,25 @@ def page(request: Request, template: str, status: int = 200, **facts: object) ->
 def fragment(request: Request, template: str, status: int = 200, **facts: object) -> Response:
     """A piece of a page, for htmx."""
     return HTMLResponse(_pages(request).write(request, template, facts), status)
+
+
+def starts(endpoint: Endpoint) -> Endpoint:
+    """The page at "/", where everybody is sent after signing in; stands before ``needs``.
+
+    Who lacks its role is sent on to the first page that he has a tab for: an admin's way in shall not end at a page
+    that does not exist.
+    """
+    roles = needed(endpoint)
+
+    @wraps(endpoint)
+    async def started(request: Request) -> Response:
+        person = signed_in(request)
+        if person is None or roles is None or person.has(*roles):
+            return await endpoint(request)
+        mine = [tab for tab in _pages(request).tabs(person, "", wording(request)) if tab.path != request.url.path]
+        return RedirectResponse(mine[0].path, 303) if mine else await endpoint(request)
+
+    return started
 
 
 def wording(request: Request) -> Wording:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from starlette.applications import Starlette
 
 _SAMPLE = 8  # of what the frame answers alike on every route
+START = "GET /"  # leads who may not read it to a page that he may: not tested as the others are
 STREAM = "/live"  # never ends
 PUBLIC = {
     "GET /static/{digest}/{name:path}",

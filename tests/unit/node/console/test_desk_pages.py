@@ -75,7 +75,7 @@ def test_whoever_is_not_signed_in_comes_back_after_signing_in(console: DeskConso
 @pytest.mark.parametrize(
     ("path", "roles", "status"),
     [
-        ("/", (Role.AUDITOR,), 404),
+        ("/", (Role.AUDITOR,), 303),
         ("/drafts/D1", (Role.ADMIN,), 404),
         ("/drafts/D1", (Role.VIEWER,), 200),
         ("/acts", (Role.OFFICER,), 200),

@@ -166,9 +166,19 @@ def test_without_the_role_every_route_is_one_that_is_not_there(console: DeskCons
     token = walks.token_of(visitor, "/status")
     for name, allowed in walks.expected(ROLES).items():
         method, _, path = name.partition(" ")
-        if allowed in {"public", "everybody"} or role.value in allowed.split():
+        if allowed in {"public", "everybody"} or role.value in allowed.split() or name == walks.START:
             continue
         assert visitor.client.request(method, walks.filled(path, VALUES), headers=token).status_code == 404, name
+
+
+@pytest.mark.parametrize("role", EVERYTHING)
+def test_who_comes_in_is_led_to_a_page_that_he_may_read(console: DeskConsole, role: Role) -> None:
+    visitor = console.visitor(f"s-{role.value}", role)
+    answer = visitor.get("/")
+    if role.value not in READS.split():
+        assert answer.status_code == 303
+        answer = visitor.get(answer.headers["location"])
+    assert answer.status_code == 200
 
 
 def test_every_reading_route_is_a_look_up_or_a_list(console: DeskConsole) -> None:
