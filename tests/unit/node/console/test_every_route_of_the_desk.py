@@ -51,7 +51,6 @@ ROLES = {
     "POST /watch/hits/{hit}/confirm": DECIDES,
     "POST /watch/hits/{hit}/not-the-same": DECIDES,
     "POST /watch/hits/{hit}/mute": DECIDES,
-    "POST /watch/indicators/{issuer}/{stix_id}/read": WRITES,
     "GET /shift": READS,
     "POST /shift/hand-over": WRITES,
     "POST /shift/accept": WRITES,
