@@ -114,7 +114,7 @@ def provenance(lines: Sequence[Line], title: Mapping[str, str], say: Any) -> lis
             {
                 "step": say(STEPS[line.step]),
                 "at": line.at,
-                "who": title.get(line.actor, _short(line.actor)),
+                "who": ", ".join(title.get(one, _short(one)) for one in line.actor.split(", ")),
                 "check": check,
                 "result": f"{result}: {line.why}" if line.why and line.result != UNKNOWN else result,
             }
