@@ -31,7 +31,7 @@ DELIVERED: Final = "delivered"
 SEEN: Final = "seen"
 _GOT: Final = {"delivered", "seen", "retracted"}
 _SAW: Final = {"seen", "retracted"}
-_OWN_WORK: Final = ("publish", "report", "retract", "note", "import", "reshare", "reaffirm")
+_OWN_WORK: Final = ("publish", "report", "retract", "note", "import", "reshare", "reaffirm", "level")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -49,6 +49,7 @@ KINDS: Final[Mapping[str, str]] = {
     "import": N_("Import"),
     "reshare": N_("Passed on"),
     "reaffirm": N_("Reaffirmed"),
+    "level": N_("Security level"),
 }
 
 

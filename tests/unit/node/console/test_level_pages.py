@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+ROW = re.compile(r'class="title"[^>]*>([^<]+?) <.*?class="state \w+">(.*?)<span class="under">', re.DOTALL)
+TAG = re.compile("<[^>]*>")
 AUTHORITY, OTHER = "beanr", "belgg"
 FORM = {"port": ["BEANR"], "level": "2", "reason": "Drones over the lock. Patrols doubled.", "tlp": "green"}
 
@@ -61,6 +64,12 @@ def arrive(console: DeskConsole) -> None:
     apart(console.harbour.pull)
 
 
+def sent(console: DeskConsole) -> list[str]:
+    """What the list of what was sent says of each statement, the newest first."""
+    rows = console.visitor().get("/sent").text.partition('class="rows"')[2].partition("</ol>")[0].split("<li ")[1:]
+    return [f"{found[1]}: {TAG.sub('', found[2]).strip()}" for row in rows if (found := ROW.search(row))]
+
+
 def test_two_officers_of_the_authority_set_a_level_and_one_never_does(console: DeskConsole) -> None:
     entitle(console)
     frozen = freeze(console, start="now", end="at", until_day="2026-11-23", until_at="06:00", after="1")
@@ -71,8 +80,11 @@ def test_two_officers_of_the_authority_set_a_level_and_one_never_does(console: D
     assert sign(console, "o1").headers["location"] == "/acts/A1"
     assert sign(console, "o1").status_code == 403, "the same officer is not a second one"
     assert console.desk.send() == [], "nothing has left yet"
+    assert "Nothing was sent yet" in console.visitor().get("/sent").text
     assert sign(console, "o2").headers["location"] == "/levels"
+    assert sent(console) == 2 * ["Security level: stored"]
     arrive(console)
+    assert sent(console) == 2 * ["Security level: in the log, proof checked"]
     now = console.fed.clock.now()
     found = console.do(lambda c: levels.changes(c, now))
     assert [(one.level.level, one.standing) for one in found] == [(2, Standing.IN_FORCE), (1, Standing.COMING)]
