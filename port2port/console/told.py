@@ -9,7 +9,7 @@ for what no page can meet: a test lists every error, and every sentence that the
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import Final
 
@@ -119,22 +119,39 @@ def _found(text: str) -> tuple[str, dict[str, str]] | None:
     plain, patterns = _sentences()
     if text in plain:
         return text, {}
-    for message, pattern in patterns:
-        match = pattern.fullmatch(text)
-        if match is not None:
-            return message, match.groupdict()
+    for message, words, names in patterns:
+        facts = _facts_in(text, words)
+        if facts is not None:
+            return message, dict(zip(names, facts, strict=True))
     return None
 
 
 @cache
-def _sentences() -> tuple[frozenset[str], tuple[tuple[str, re.Pattern[str]], ...]]:
-    """Those without facts, and those with: the one that says most of its own first, so that it is preferred."""
+def _sentences() -> tuple[frozenset[str], tuple[tuple[str, list[str], list[str]], ...]]:
+    """Those without facts, and those with: the one that says most of its own first, so that it is preferred.
+
+    With facts: the message, the words around the facts, and the facts' names.
+    """
     with_facts = sorted((one for one in ALL if _FACT.search(one)), key=lambda one: -len(_FACT.sub("", one)))
-    return frozenset(one for one in ALL if not _FACT.search(one)), tuple((one, _pattern(one)) for one in with_facts)
+    split = [(one, _FACT.split(one)) for one in with_facts]  # words and names of facts take turns
+    plain = frozenset(one for one in ALL if not _FACT.search(one))
+    return plain, tuple((one, parts[::2], parts[1::2]) for one, parts in split)
 
 
-def _pattern(message: str) -> re.Pattern[str]:
-    parts = _FACT.split(message)  # words and names of facts take turns
-    return re.compile(
-        "".join(f"(?P<{part}>.+?)" if at % 2 else re.escape(part) for at, part in enumerate(parts)), re.DOTALL
-    )
+def _facts_in(text: str, words: Sequence[str]) -> list[str] | None:
+    """The facts between these words, each as short as it can be; None where the text is not made of them.
+
+    In one pass and without going back: what is told holds words of strangers, who would choose what takes longest.
+    """
+    first, *middle, last = words
+    end = len(text) - len(last)
+    if not (text.startswith(first) and text.endswith(last)):
+        return None
+    found, at = [], len(first)
+    for word in middle:
+        here = text.find(word, at + 1, end)
+        if here < 0:
+            return None
+        found.append(text[at:here])
+        at = here + len(word)
+    return [*found, text[at:end]] if at < end else None
