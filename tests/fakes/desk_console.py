@@ -110,6 +110,11 @@ class DeskConsole:
         """An open draft: a cloned identity, to the seaports, unless ``finding`` says otherwise."""
         return self.desk.draft(finding)
 
+    @property
+    def _address(self) -> str:
+        """The console's own name, spoken to as over TLS: a client keeps its cookies for that."""
+        return self.context.console.origin.replace("http://", "https://")
+
     def account(self, pseudonym: str, *roles: Role) -> accounts.Account:
         """The account of this name, made with these roles where it is not there yet."""
         now = self.context.now
@@ -131,13 +136,13 @@ class DeskConsole:
                 c, account.id, method="passkey", device="test", address="127.0.0.1", now=self.context.now
             )
         )
-        visitor = DeskVisitor(client(self.app))
+        visitor = DeskVisitor(client(self.app, self._address))
         visitor.as_(secret)
         return visitor
 
     def stranger(self) -> DeskVisitor:
         """A browser in which nobody is signed in."""
-        return DeskVisitor(client(self.app))
+        return DeskVisitor(client(self.app, self._address))
 
     def passkey(self, pseudonym: str = "o1", number: int = 11) -> Authenticator:
         """A device of this officer, enrolled here and in the roster."""

@@ -74,6 +74,11 @@ class PictureConsole:
     def app(self) -> Starlette:
         return build(self.parts)
 
+    @property
+    def _address(self) -> str:
+        """The console's own name, spoken to as over TLS: a client keeps its cookies for that."""
+        return self.context.console.origin.replace("http://", "https://")
+
     def visitor(self, member: str = OPERATOR, *roles: Role) -> PictureVisitor:
         """A browser in which somebody of this member is signed in: a coordinator unless told otherwise."""
         chosen = frozenset(roles or (Role.VIEWER, Role.COORDINATOR, Role.APPROVER))
@@ -84,13 +89,13 @@ class PictureConsole:
             account = known or accounts.create(connection, pseudonym=pseudonym, member=member, roles=chosen, now=now)
             return sessions.start(connection, account.id, method="passkey", device="test", address="127.0.0.1", now=now)
 
-        visitor = PictureVisitor(client=client(self.app))
+        visitor = PictureVisitor(client=client(self.app, self._address))
         visitor.as_(self.desk.store.database.write_now(action))
         return visitor
 
     def stranger(self) -> PictureVisitor:
         """A browser in which nobody is signed in."""
-        return PictureVisitor(client=client(self.app))
+        return PictureVisitor(client=client(self.app, self._address))
 
 
 @contextlib.contextmanager

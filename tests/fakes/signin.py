@@ -136,7 +136,9 @@ class Visitor:
         return self.client.post(path, data={"form_token": found.group(1), **(fields or {})})
 
     def as_(self, secret: str) -> Visitor:
-        self.client.cookies.set(sessions.COOKIE, secret, domain="console.example", path="/")
+        host = self.client.base_url.host
+        domain = host if "." in host else f"{host}.local"  # as the jar of cookies calls it
+        self.client.cookies.set(sessions.COOKIE, secret, domain=domain, path="/")
         return self
 
     @property
