@@ -17,6 +17,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Row
 
 from node import tables
+from node.findings import Severity
 from port2port.canonical import Json
 from port2port.clock import from_ms, to_ms
 from port2port.envelope import SaltedObject
@@ -29,7 +30,10 @@ DONE: Final = "done"
 RETURNED: Final = "returned"
 WITHDRAWN: Final = "withdrawn"
 STATES: Final = (WAITING, DONE, RETURNED, WITHDRAWN)
+REJECT: Final = "reject"
+REJECT_MANY: Final = "reject-many"  # its subject is several drafts, with spaces between
 _TEXT_MAX: Final = 1_000
+_GRADES: Final = {one.name.lower(): one.value for one in Severity}
 
 
 class NoActError(NotFoundError):
@@ -147,8 +151,26 @@ def about(connection: Connection, subject: str) -> list[Prepared]:
 
 
 def waits(connection: Connection, subject: str) -> str | None:
-    """The id of the act that waits about a subject."""
-    return connection.scalar(sa.select(_ACT.c.id).where(_ACT.c.subject == subject, _ACT.c.state == WAITING))
+    """The id of the act that waits about a subject, be it one of several."""
+    one_of_several = (sa.literal(" ") + _ACT.c.subject + " ").contains(f" {subject} ", autoescape=True)
+    named = sa.or_(_ACT.c.subject == subject, sa.and_(_ACT.c.kind == REJECT_MANY, one_of_several))
+    return connection.scalar(sa.select(_ACT.c.id).where(named, _ACT.c.state == WAITING).limit(1))
+
+
+def subjects(act: Prepared) -> tuple[str, ...]:
+    """What an act is about, each by itself."""
+    return tuple(act.subject.split()) if act.kind == REJECT_MANY else (act.subject,)
+
+
+def holds(connection: Connection, draft_id: str, *, was: str, now: str) -> bool:
+    """Whether a draft stays as it is because an act about it waits. Given how severe it was and would be now: what is
+    graver than what was to be rejected is not held, and the rejection falls.
+    """
+    act_id = waits(connection, draft_id)
+    if act_id is None:
+        return False
+    kind = connection.scalar(sa.select(_ACT.c.kind).where(_ACT.c.id == act_id))
+    return kind not in {REJECT, REJECT_MANY} or _GRADES.get(now, -1) <= _GRADES.get(was, -1)
 
 
 def held(connection: Connection) -> frozenset[str]:

@@ -161,7 +161,7 @@ def take_back(connection: Connection, item_id: str, officer: str, now: datetime)
 
 def _all(connection: Connection, now: datetime) -> Iterator[Item]:
     waiting = act_store.listed(connection)
-    busy = {act.subject for act in waiting}
+    busy = {name for act in waiting for name in act_store.subjects(act)}
     yield from (_of_draft(one) for one in drafts.listed(connection) if one.id not in busy)
     yield from (_of_act(act) for act in waiting)
     yield from (_of_check(act) for act in act_store.unchecked(connection))

@@ -254,7 +254,9 @@ def _drafted(
         draft = add(connection, cause_of(finding), proposal, why_of(finding), now=now, about=(finding,))
         return Taken(finding=finding, draft=draft, is_new=True)
     draft = replace(known, findings=(*known.findings, str(finding.id)))
-    if known.state == OPEN and act_store.waits(connection, known.id) is None:
+    if known.state == OPEN and not act_store.holds(
+        connection, known.id, was=grade(known.why), now=grade(why_of(finding))
+    ):
         header = orjson.loads(known.proposal.objects[0])
         ident, created = UUID(header["id"].partition("--")[2]), datetime.fromisoformat(header["created"])
         newer = propose(finding, defaults, now=now, ident=ident, created=created)
@@ -296,14 +298,15 @@ def renew(
 ) -> Draft | None:
     """The open draft of this cause with a newer proposal, or a new draft; None where one was rejected within a day.
 
-    What an officer has signed and another is asked to sign stays as it is (``node.acts``).
+    What an officer has signed and another is asked to sign stays as it is (``node.acts``), unless it is to be
+    rejected and has become graver.
     """
     known = _same_cause(connection, source, now)
     if known is None or known.state == PUBLISHED:
         return add(connection, source, proposal, why, now=now)
     if known.state == REJECTED:
         return None
-    if act_store.waits(connection, known.id) is not None:
+    if act_store.holds(connection, known.id, was=grade(known.why), now=grade(why)):
         return known
     draft = replace(known, proposal=proposal, why=why)
     _save(connection, draft)
@@ -373,8 +376,14 @@ def _save(connection: Connection, draft: Draft) -> None:
 
 
 def version(draft: Draft) -> str:
-    """Which proposal an officer had before him: hex, another one after any change of it."""
-    return sha256(orjson.dumps(proposal_to_json(draft.proposal), option=orjson.OPT_SORT_KEYS)).hexdigest()
+    """Which proposal, of which severity, an officer had before him: hex, another one after any change of it."""
+    shown = [proposal_to_json(draft.proposal), grade(draft.why)]
+    return sha256(orjson.dumps(shown, option=orjson.OPT_SORT_KEYS)).hexdigest()
+
+
+def grade(why: Mapping[str, Json]) -> str:
+    """How severe a finding is; empty for a report in words."""
+    return str(why.get("severity", ""))
 
 
 def proposal_to_json(said: Proposal) -> dict[str, Json]:

@@ -34,8 +34,8 @@ from port2port.statement import Statement
 from port2port.tlp import Tlp
 
 PUBLISH: Final = "publish"
-REJECT: Final = "reject"
-REJECT_MANY: Final = "reject-many"
+REJECT: Final = act_store.REJECT
+REJECT_MANY: Final = act_store.REJECT_MANY
 RETRACT: Final = "retract"
 LEVEL: Final = "level"
 SAY: Final = "say"
@@ -156,9 +156,10 @@ def reject_drafts(
     TwoPersonError where nothing else is among them.
     """
     review.require_reason(reason)
-    found = [one for name in dict.fromkeys(draft_ids) if (one := _alone(connection, name, asked)) is not None]
+    names = tuple(dict.fromkeys(name.upper() for name in draft_ids))
+    found = [one for name in names if (one := _alone(connection, name, asked)) is not None]
     kept = {one.id for one in found}
-    left = tuple(name for name in dict.fromkeys(draft_ids) if name.upper() not in kept)
+    left = tuple(name for name in names if name not in kept)
     if not found:
         raise TwoPersonError("none of these can be rejected together: two officers reject each on its own page")
     named: list[Json] = [[one.id, drafts.version(one)] for one in found]
