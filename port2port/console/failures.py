@@ -85,6 +85,7 @@ KINDS: Final = (
         status=413,
         title=N_("This is too large"),
         advice=N_("Send less or a smaller file. Nothing was changed."),
+        detailed=True,
     ),
     Failure(
         family=MalformedError,

@@ -50,6 +50,8 @@ ROOMS = (
     "port2port/console/accounts.py",
     "port2port/console/challenges.py",
     "port2port/console/local.py",
+    "port2port/console/plain_text.py",
+    "port2port/console/security.py",
     "port2port/console/signin",
     "port2port/identifiers.py",
 )
@@ -57,7 +59,6 @@ ROOMS = (
 SILENT = {
     "BatchError",
     "BackpressureError",
-    "BodyTooLargeError",
     "ConfigurationError",
     "DecisionError",
     "ForeignRequestError",

@@ -98,7 +98,10 @@ def test_an_address_that_no_page_makes_is_too_large(query: str) -> None:
 
 
 def test_cookies_that_no_page_makes_are_too_large() -> None:
-    assert client(app()).get("/", headers={"cookie": "a=" + '"\\' * COOKIE_BYTES}).status_code == 413
+    headers = {"cookie": "a=" + '"\\' * COOKIE_BYTES, "accept-language": "nl"}
+    refused = client(app()).get("/", headers=headers)
+    assert refused.status_code == 413
+    assert "de cookies van dit verzoek zijn te lang" in refused.text
     assert client(app()).get("/", headers={"cookie": 'p2p-language="\\000"'}).status_code == 200
 
 
