@@ -162,6 +162,7 @@ def _decisions(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     _officer(add, second=False)
     end = _command(actions, "end", "stop silencing before its time")
     end.add_argument("id", metavar="ID")
+    end.add_argument("--reason", required=True, help="why it ends")
     _officer(end, second=False)
     approve = _command(commands, "approve-rule", "sign an automatic rule of the rules file")
     approve.add_argument("id", metavar="ID", help="id of the rule")

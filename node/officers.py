@@ -19,6 +19,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from node import store, tables
+from node.publish import OfficerError
 from port2port import key_request
 from port2port.clock import from_ms, to_ms
 from port2port.console.roles import Role, parse_roles
@@ -103,6 +104,13 @@ def taken(connection: Connection, request: KeyRequest, *, now: datetime) -> None
 def lost(connection: Connection, key_id: str, *, now: datetime) -> None:
     """Whoever has this key may not be its officer: it signs nothing more at this port."""
     _note(connection, key_id, {"lost_ms": to_ms(now)})
+
+
+def require_kept(connection: Connection, pseudonym: str, key_id: str) -> None:
+    """That nobody reported this key lost. Raises OfficerError."""
+    gone = sa.select(_KEY.c.key_id).where(_KEY.c.key_id == key_id, _KEY.c.lost_ms.is_not(None))
+    if connection.scalar(gone) is not None:
+        raise OfficerError(f"the key of {pseudonym} was reported lost: it signs nothing more at this port")
 
 
 async def offer(hub: Directory, request: KeyRequest, proofs: Sequence[bytes]) -> str:

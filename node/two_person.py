@@ -167,7 +167,8 @@ class TwoPersonSettings(Settings):
         default=(), description="Kinds of thing that two officers publish here."
     )
     actions: tuple[Literal["publish", "reject", "retract", "suppress", "say"], ...] = Field(
-        default=(), description="Decisions that always take two officers here."
+        default=(),
+        description="Decisions that always take two officers here. `suppress` is beginning to silence; one ends it.",
     )
     reject_from: Literal["info", "low", "medium", "high"] = Field(
         default="high", description="Rejecting a finding of this severity or more takes two officers."

@@ -1,10 +1,11 @@
 """Sign: officers' signatures come one by one, and the last that is needed completes the act in one transaction.
 
-1. The act still waits. 2. The roster knows the key as this officer's, today. 3. He may sign it: first the one who
-prepared it, then others who did not write it. 4. Each signature holds over exactly the frozen bytes. 5. Nothing it
-was decided on has moved: age, draft, readers, the key that numbered it, everybody's rules. Where something has, the act
-goes back with the reason, and nothing is published. 6. With enough signatures the envelopes are sealed and queued,
-the draft closed, the evidence frozen and the decision written down, or nothing at all.
+1. The act still waits. 2. The roster knows the key as this officer's, today, and nobody reported it lost. 3. He may
+sign it: first the one who prepared it, then others who did not write it. 4. Each signature holds over exactly the
+frozen bytes. 5. Nothing it was decided on has moved: age, draft, readers, the keys that signed before, the key that
+numbered it, everybody's rules. Where something has, the act goes back with the reason, and nothing is published.
+6. With enough signatures the envelopes are sealed and queued, the draft closed, the evidence frozen and the decision
+written down, or nothing at all.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from node.act_store import Given, Part, Prepared
 from node.acts import asked as asking
 from node.acts import preparing, silencing
 from node.alarms import Code
+from node.officers import require_kept
 from node.outbox import Outbox, Queued
 from node.publish import Author, Composed, Officer, voice_of
 from node.store import AuditLine
@@ -82,6 +84,7 @@ def add_signature(
     """
     act = act_store.get_waiting(connection, act_id)  # 1
     public = publish.officers_key(roster, author.member, signed.officer, signed.key_id, now)  # 2
+    require_kept(connection, signed.officer, signed.key_id)
     _require_turn(connection, act, signed.officer)  # 3
     messages = to_sign(act, signed.officer)  # 4
     if len(signed.signatures) != len(messages):
@@ -139,7 +142,11 @@ def why_stale(connection: Connection, author: Author, act: Prepared, roster: Ros
     """What has moved since an act was frozen, in words; None where it stands as it was."""
     if now > act.closes_at:
         return too_old(act)
-    moved = _moved_draft(connection, act) or _moved_readers(act, roster)
+    moved = (
+        _moved_draft(connection, act)
+        or _moved_readers(act, roster)
+        or _moved_keys(connection, author, act, roster, now)
+    )
     return moved or _moved_rules(connection, author, act, roster, now)
 
 
@@ -180,6 +187,17 @@ def _moved_readers(act: Prepared, roster: Roster) -> str | None:
     return None
 
 
+def _moved_keys(connection: Connection, author: Author, act: Prepared, roster: Roster, now: datetime) -> str | None:
+    """The keys of those who signed already, whatever is decided."""
+    try:
+        for given in act_store.signatures(connection, act.id):
+            publish.officers_key(roster, author.member, given.officer, given.key_id, now)
+            require_kept(connection, given.officer, given.key_id)
+    except Port2PortError as error:
+        return error.text
+    return None
+
+
 def _moved_rules(connection: Connection, author: Author, act: Prepared, roster: Roster, now: datetime) -> str | None:
     """The key and everybody's rules, asked again under today's roster."""
     if not act.parts:
@@ -193,8 +211,6 @@ def _moved_rules(connection: Connection, author: Author, act: Prepared, roster: 
     voices = [voice_of(author.member, act.author, asking.TO_COME)]
     voices += [voice_of(author.member, f"?{number}", asking.TO_COME) for number in range(2, act.need + 1)]
     try:
-        for given in act_store.signatures(connection, act.id):
-            publish.officers_key(roster, author.member, given.officer, given.key_id, now)
         for one, part in zip(said, act.parts, strict=True):
             publish.rehearse(Composed(statement=one, objects=part.objects), author, roster, now, voices)
     except Port2PortError as error:

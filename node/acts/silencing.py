@@ -56,7 +56,10 @@ def expect(connection: Connection, author: Author, asked: Asked, work: Work) -> 
 
 
 def end(connection: Connection, author: Author, asked: Asked, ident: str, reason: str) -> Prepared:
-    """An act that ends a suppression before its time. Raises NoSuppressionError or ReasonError."""
+    """An act that ends a suppression before its time, by one officer: the port sees more then, not less.
+
+    Raises NoSuppressionError or ReasonError.
+    """
     if all(one.id != ident for one in suppressions.in_force(connection, asked.now)):
         raise suppressions.NoSuppressionError("no such suppression is in force")
     require_reason(reason)

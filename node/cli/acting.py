@@ -85,6 +85,11 @@ def suppress(args: argparse.Namespace, desk: Desk, until: timedelta) -> bool:
     return False
 
 
+def end_suppression(args: argparse.Namespace, desk: Desk) -> None:
+    """Stop silencing: the port sees more then, so one officer is enough whatever its rule."""
+    _act(args, desk, lambda c, author, asked: silencing.end(c, author, asked, args.id, args.reason))
+
+
 def set_levels(args: argparse.Namespace, desk: Desk) -> None:
     """Set the security level of ports, by two officers; with an end, also what follows it. Raises MalformedError."""
     starts = _moment(args.starts) if args.starts else desk.clock.now()

@@ -10,6 +10,7 @@ import sys
 from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Self, TypeVar
@@ -19,6 +20,7 @@ from sqlalchemy.engine import Connection
 from node import desk_keys
 from node.drafts import Defaults
 from node.inbox import load_state
+from node.officers import require_kept
 from node.outbox import Outbox, SequenceFile
 from node.publish import Act, Author, Officer, require_officer
 from node.rules import RuleFile
@@ -133,6 +135,7 @@ class Desk(AbstractContextManager["Desk"]):
             if key is not None and (len(mine) == 1 or (known is not None and known.pseudonym == pseudonym)):
                 officer = Officer(pseudonym=pseudonym, key=key)
                 require_officer(roster, self.member, officer, self.clock.now())
+                self.read(partial(require_kept, pseudonym=pseudonym, key_id=key.key_id))
                 return officer
         raise ConfigurationError(f"none of the officers' key files opens for {pseudonym} with this passphrase")
 

@@ -7,8 +7,6 @@ from datetime import timedelta
 from functools import partial
 from hashlib import sha256
 
-from sqlalchemy.engine import Connection
-
 from node import drafts, review, rules, suppressions
 from node.cli import acting
 from node.cli.desk import Desk, show
@@ -57,7 +55,7 @@ def run_suppress(args: argparse.Namespace) -> int:
         if args.action == "add" and not acting.suppress(args, desk, timedelta(days=args.days)):
             return 0
         if args.action == "end":
-            _end(args, desk)
+            acting.end_suppression(args, desk)
         now = desk.clock.now()
         standing = desk.read(partial(suppressions.in_force, now=now))
         counts = desk.read(partial(drafts.suppressed_count, since=now - timedelta(days=30)))
@@ -166,15 +164,3 @@ def _publish(args: argparse.Namespace, desk: Desk) -> None:
 
 def _reject(args: argparse.Namespace, desk: Desk) -> None:
     acting.reject(args, desk)
-
-
-def _end(args: argparse.Namespace, desk: Desk) -> None:
-    act = desk.act(desk.officers(args), desk.roster())
-    (officer,) = act.officers
-
-    def action(connection: Connection) -> None:
-        suppressions.end(connection, args.id, act.now)
-        facts = {"at": to_text(act.now)}
-        review.record(connection, officer, act.now, action="end-suppression", subject=args.id, facts=facts)
-
-    desk.write(action)

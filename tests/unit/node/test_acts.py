@@ -11,7 +11,7 @@ import orjson
 import pytest
 import sqlalchemy as sa
 
-from node import act_store, acts, alarms, drafts, evidence, outbox, review, store, tables, two_person
+from node import act_store, acts, alarms, drafts, evidence, officers, outbox, review, store, tables, two_person
 from node.act_store import ActClosedError, NoActError
 from node.acts import at_once, preparing
 from node.acts.asked import ActWaitsError, Asked, DeskKeysTakenError, NoDeskKeyError
@@ -247,6 +247,10 @@ def move_officer(desk: Desk) -> None:
     desk.pull()
 
 
+def lose_key(desk: Desk) -> None:
+    desk.node.store.write_now(lambda c: officers.lost(c, desk.officer().key.key_id, now=desk.fed.clock.now()))
+
+
 def move_desk_key(desk: Desk) -> None:
     for key in desk.fed.ports[B].desk:
         desk.feed.log(desk.fed.revoke_key(key.key_id))
@@ -261,6 +265,7 @@ def move_desk_key(desk: Desk) -> None:
         pytest.param(GREEN, move_time, "it waited longer than 4 hours", id="time"),
         pytest.param(GREEN, move_draft, "the draft was changed", id="draft"),
         pytest.param(GREEN, move_officer, "the key of o1 was revoked", id="the first officer's key"),
+        pytest.param(GREEN, lose_key, "the key of o1 was reported lost", id="the first officer's lost key"),
         pytest.param(GREEN, move_desk_key, "the key that numbered it may not sign", id="the desk key"),
     ],
 )
@@ -278,6 +283,22 @@ def test_what_no_longer_holds_goes_back_with_the_reason_and_publishes_nothing(
     assert desk.node.store.read_now(act_store.held) == frozenset()
     with pytest.raises(ActClosedError):
         sign(desk, act, 2)
+
+
+def test_a_decision_that_leaves_no_statement_goes_back_as_well(desk: Desk) -> None:
+    draft, given = desk.draft(), asked(desk, rule=TwoPersonRule(actions=frozenset({"reject"})))
+    act = desk.node.store.write_now(lambda c: preparing.reject_draft(c, desk.author, draft.id, "a survey", given))
+    sign(desk, act)
+    lose_key(desk)
+    assert sign(desk, act, 2).act.state == act_store.RETURNED
+    assert desk.node.store.read_now(lambda c: drafts.get(c, draft.id)).state == drafts.OPEN
+
+
+def test_a_key_that_was_reported_lost_signs_nothing_whoever_hands_it_in(desk: Desk) -> None:
+    act = prepare(desk)
+    lose_key(desk)
+    with pytest.raises(OfficerError, match="reported lost"):
+        sign(desk, act)
 
 
 def test_later_findings_of_the_cause_leave_a_draft_alone_while_it_is_signed(desk: Desk) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from node import desk_keys, identity, store
+from node import desk_keys, identity, officers, review, store
 from node.__main__ import ACTIONS, build_parser, main
 from node.cli import desk as desk_module
 from node.cli.running import host_and_port, transport_of
@@ -268,7 +268,28 @@ def test_suppressions_are_added_listed_and_ended_under_a_name(terminal: Terminal
     terminal.desk.take(a_finding())
     (row,) = terminal.ask("suppress", "list")
     assert (row["owner"], row["silenced_30_days"]) == ("o1", 1)
-    assert "nothing is silenced" in terminal.signed("suppress", "end", row["id"], "--officer", "o1")
+    ending = ("suppress", "end", row["id"], "--reason", "they are over", "--officer", "o1")
+    assert "nothing is silenced" in terminal.signed(*ending)
+    assert "no such suppression is in force" in terminal.signed(*ending, code=2)
+
+
+def test_where_silencing_takes_two_officers_one_ends_it(with_desk_keys: Terminal) -> None:
+    terminal = with_desk_keys
+    terminal.config.with_name("rules.toml").write_text('[two_person]\nactions = ["suppress"]\n')
+    terminal.config.write_text('rules = "rules.toml"\n' + terminal.config.read_text())
+    adding = ("suppress", "add", "mute", "geofence", "--days", "1", "--reason", "works", "--officer", "o1")
+    assert "waits" in terminal.signed(*adding)
+    assert terminal.ask("suppress", "list") == []
+    terminal.signed("review", "approve", "A1", "--officer", "o2")
+    (row,) = terminal.ask("suppress", "list")
+    terminal.signed("suppress", "end", row["id"], "--reason", "we want to see it", "--officer", "o2")
+    assert terminal.ask("suppress", "list") == []
+    lines = terminal.desk.node.store.read_now(store.audit_lines)
+    assert sorted((line.action, line.officer) for line in lines) == [
+        ("end-suppression", "o2"), ("suppress", "o1"), ("suppress", "o2"),
+    ]  # fmt: skip
+    for line in lines:
+        review.verify_line(line, terminal.desk.roster)
 
 
 def test_a_rule_is_approved_with_an_officers_key(terminal: Terminal) -> None:
@@ -299,6 +320,25 @@ def test_who_uses_anothers_key_or_a_revoked_one_decides_nothing(terminal: Termin
     assert "was revoked" in terminal.signed(*args, "--officer", "o1", code=2)
     assert terminal.desk.node.store.read_now(store.audit_lines) == []
     assert terminal.desk.send() == []
+
+
+@pytest.mark.parametrize(
+    "args",
+    [
+        pytest.param(("review", "publish", "D1", "--group", "seaports"), id="publish"),
+        pytest.param(("review", "reject", "D1", "--reason", "a survey"), id="reject"),
+        pytest.param(("suppress", "add", "mute", "geofence", "--days", "1", "--reason", "noise"), id="suppress"),
+        pytest.param(("suppress", "end", "S-12345678", "--reason", "over"), id="end"),
+        pytest.param(("approve-rule", "clones"), id="rule"),
+    ],
+)
+def test_a_key_file_that_was_reported_lost_decides_nothing_at_once(terminal: Terminal, args: tuple[str, ...]) -> None:
+    desk = terminal.desk
+    desk.draft()
+    desk.node.store.write_now(lambda c: officers.lost(c, desk.officer().key.key_id, now=desk.fed.clock.now()))
+    assert "the key of o1 was reported lost" in terminal.signed(*args, "--officer", "o1", code=2)
+    assert desk.node.store.read_now(store.audit_lines) == []
+    assert desk.send() == []
 
 
 def test_status_works_while_the_node_does_not_run(terminal: Terminal) -> None:
