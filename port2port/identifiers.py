@@ -16,6 +16,7 @@ _IMO: Final = re.compile(r"(?:IMO)?[ ]?([0-9]{7})", re.ASCII)
 _MMSI: Final = re.compile(r"[0-9]{9}", re.ASCII)
 _ENI: Final = re.compile(r"(?:ENI)?[ ]?([0-9]{8})", re.ASCII)
 _CONTAINER: Final = re.compile(r"([A-Z]{3})([UJZ])([0-9]{6})([0-9])", re.ASCII)
+_SERIAL: Final = re.compile(r"[0-9A-HJ-NP-Z]{4}([1-9A-F])([0-9A-HJ-NP-Z]{1,15})", re.ASCII)
 _MID_FIRST: Final = 201  # maritime identification digits, ITU table
 _MID_LAST: Final = 775
 _JUNK_MMSI: Final = frozenset({"123456789", "987654321"})
@@ -89,6 +90,21 @@ def check_mmsi(text: str) -> str:
     if mmsi_class(digits) is None:
         raise IdentifierError("an MMSI has 9 digits with a country code (201 to 775) in its place; no check digit")
     return digits
+
+
+def check_uas_serial(text: str) -> str:
+    """The serial number of a drone: manufacturer code, length, and as many characters (ANSI/CTA-2063-A).
+
+    It has no check digit; the length is what shows a lost or doubled character. Raises IdentifierError.
+    """
+    serial = text.strip().upper()
+    match = _SERIAL.fullmatch(serial)
+    if match is None or int(match.group(1), 16) != len(match.group(2)):
+        raise IdentifierError(
+            "a drone's serial number has 4 characters, the length of the rest (1 to F), and the rest, without O and I",
+            given=text[:24],
+        )
+    return serial
 
 
 def mmsi_class(digits: str) -> MmsiClass | None:

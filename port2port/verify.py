@@ -62,6 +62,7 @@ from port2port.keys import PublicKey
 from port2port.limits import LIMITS
 from port2port.roster import Roster
 from port2port.statement import Statement
+from port2port.stix.declared import require_declared
 from port2port.stix.validate import ValidObject
 from port2port.tlp import UNMARKED, Tlp
 from port2port.wire import decode_envelope
@@ -372,6 +373,7 @@ def _require_named(item: ValidObject, said: Statement) -> None:
 
 
 def _object_marking(work: Work) -> None:
+    require_declared(work.said, work.objects)
     tlp = UNMARKED if work.said.tlp is None else work.said.tlp
     for item in work.objects:
         if item.type == "marking-definition" or (item.created is None and not item.marking_refs):

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Final
 
-from hub.console import level_pages, picture_pages
+from hub.console import level_pages, picture_pages, profile_pages
 from hub.console.audit_pages import AuditPages
 from hub.console.briefing_pages import ReadingPages
 from hub.console.context import PictureContext
@@ -34,6 +34,7 @@ def sections(picture: PictureContext) -> Sequence[Section]:
         LogPages(picture).section(),
         AuditPages(picture).section(),
         ExportPages(picture).section(),
+        profile_pages.section(NAME, PACKAGE),
     )
 
 

@@ -59,7 +59,7 @@ def indicator(
 ) -> bytes:
     """An indicator with a STIX pattern; one on a cloned identity carries discriminators."""
     extension = None if discriminators is None else {DISCRIMINATORS_EXTENSION: to_extension(discriminators)}
-    return _build(
+    return build(
         "indicator",
         header,
         name=name,
@@ -96,7 +96,7 @@ def sighting(
         "looking": looking,
         "outcome": outcome,
     }
-    return _build(
+    return build(
         "sighting",
         header,
         description=description,
@@ -115,7 +115,7 @@ def identity(header: Header, *, federation: str, member: str, name: str, sectors
     used.
     """
     own = ids.identity_of(federation, member)
-    return _build(
+    return build(
         "identity",
         header,
         id=own,
@@ -128,7 +128,7 @@ def identity(header: Header, *, federation: str, member: str, name: str, sectors
 
 def location(header: Header, *, name: str, latitude: float, longitude: float, country: str | None = None) -> bytes:
     """A named place; degrees, rounded to a metre."""
-    return _build(
+    return build(
         "location",
         header,
         name=name,
@@ -140,7 +140,7 @@ def location(header: Header, *, name: str, latitude: float, longitude: float, co
 
 def note(header: Header, *, content: str, object_refs: Sequence[str], abstract: str | None = None) -> bytes:
     """An officer's free text about objects (at least the port's identity); no author's name."""
-    return _build("note", header, abstract=abstract, content=content, object_refs=list(object_refs))
+    return build("note", header, abstract=abstract, content=content, object_refs=list(object_refs))
 
 
 def report(
@@ -153,7 +153,7 @@ def report(
     description: str | None = None,
 ) -> bytes:
     """A report that holds objects together."""
-    return _build(
+    return build(
         "report",
         header,
         name=name,
@@ -166,7 +166,7 @@ def report(
 
 def observed_data(header: Header, *, first: datetime, last: datetime, count: int, object_refs: Sequence[str]) -> bytes:
     """A summary that something was observed ``count`` times; never a copy of the observation."""
-    return _build(
+    return build(
         "observed-data",
         header,
         first_observed=clock.to_text(first),
@@ -178,7 +178,7 @@ def observed_data(header: Header, *, first: datetime, last: datetime, count: int
 
 def relationship(header: Header, *, kind: str, source_ref: str, target_ref: str) -> bytes:
     """How one object stands to another."""
-    return _build("relationship", header, relationship_type=kind, source_ref=source_ref, target_ref=target_ref)
+    return build("relationship", header, relationship_type=kind, source_ref=source_ref, target_ref=target_ref)
 
 
 def vessel(
@@ -196,7 +196,7 @@ def vessel(
     """A ship; check digits are verified (IdentifierError names the right one). The id follows from the
     numbers.
     """
-    return _observable(
+    return observable(
         "vessel",
         VESSEL_EXTENSION,
         tlp,
@@ -215,7 +215,7 @@ def freight_container(
     *, number: str, size_type: str | None = None, seal_numbers: Sequence[str] = (), tlp: Tlp | None = None
 ) -> bytes:
     """A box by its ISO 6346 number, whose check digit is verified."""
-    return _observable(
+    return observable(
         "freight-container",
         CONTAINER_EXTENSION,
         tlp,
@@ -242,7 +242,8 @@ def pattern_equals(path: str, values: Iterable[str]) -> str:
     return f"[{path} = {quoted[0]}]" if len(quoted) == 1 else f"[{path} IN ({', '.join(quoted)})]"
 
 
-def _build(kind: str, header: Header, /, **properties: object) -> bytes:
+def build(kind: str, header: Header, /, **properties: object) -> bytes:
+    """An object with a header of its own; what is None is left out. Raises ProfileError."""
     base = {
         "type": kind,
         "spec_version": "2.1",
@@ -257,7 +258,8 @@ def _build(kind: str, header: Header, /, **properties: object) -> bytes:
     return normalise(_present({**base, **properties}))
 
 
-def _observable(kind: str, extension: str, tlp: Tlp | None, /, **properties: object) -> bytes:
+def observable(kind: str, extension: str, tlp: Tlp | None, /, **properties: object) -> bytes:
+    """A thing that can be observed, of a type of ours; its id follows from its properties. Raises ProfileError."""
     if all(value is None for value in properties.values()):
         raise ProfileError(f"a {kind} needs a number or a name")
     extensions = {extension: {"extension_type": "new-sco"}}

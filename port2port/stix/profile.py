@@ -7,6 +7,7 @@ published with their JSON Schemas (``schemas/``), and never change their meaning
 from __future__ import annotations
 
 import uuid
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -21,6 +22,15 @@ VESSEL_EXTENSION: Final = _extension("vessel")
 CONTAINER_EXTENSION: Final = _extension("freight-container")
 DISCRIMINATORS_EXTENSION: Final = _extension("indicator-discriminators")
 SIGHTING_EXTENSION: Final = _extension("sighting-track")
+UAS_EXTENSION: Final = _extension("uas")
+BADGE_EXTENSION: Final = _extension("badge")
+VEHICLE_EXTENSION: Final = _extension("vehicle")
+ACCESS_POINT_EXTENSION: Final = _extension("access-point")
+LOCK_EXTENSION: Final = _extension("waterway-lock")
+CAMERA_EXTENSION: Final = _extension("camera-zone")
+EXERCISE_EXTENSION: Final = _extension("exercise")
+LEVEL_EXTENSION: Final = _extension("p2p-level")
+ATTESTATION_EXTENSION: Final = _extension("p2p-attestation")
 
 META: Final = frozenset({"marking-definition", "language-content", "extension-definition"})
 SRO: Final = frozenset({"relationship", "sighting"})
@@ -47,7 +57,16 @@ SDO: Final = frozenset(
         "vulnerability",
     }
 )
-OWN_SCO: Final = frozenset({"vessel", "freight-container"})
+# Our observables whose id every reader derives again from these properties (STIX 2.1 section 2.9).
+DERIVED: Final[Mapping[str, tuple[str, ...]]] = {
+    "uas": ("serial_number", "operator_pseudonym", "key_epoch", "model"),
+    "badge": ("pseudonym", "key_epoch"),
+    "vehicle": ("pseudonym", "key_epoch"),
+    "access-point": ("port", "code"),
+    "waterway-lock": ("isrs_code", "name"),
+    "camera-zone": ("port", "code"),
+}
+OWN_SCO: Final = frozenset({"vessel", "freight-container", *DERIVED})
 SCO: Final = OWN_SCO | {
     "artifact",
     "autonomous-system",
@@ -69,6 +88,8 @@ SCO: Final = OWN_SCO | {
     "x509-certificate",
 }
 TYPES: Final = META | SRO | SDO | SCO
+# What an outlet says beside objects: made from the log by whoever serves it, and never carried by a statement.
+OUTLET_TYPES: Final = frozenset({"p2p-level", "p2p-attestation"})
 
 # Where a reference of a type may not point (STIX 2.1 sections 4 and 5); unknown types are somebody else's
 # SDOs.
@@ -94,7 +115,12 @@ class OwnExtension:
     schema: str | None = None
 
 
-OWN_EXTENSIONS: Final = {
+def _new_object(kind: str) -> OwnExtension:
+    extension = "new-sdo" if kind in OUTLET_TYPES else "new-sco"
+    return OwnExtension(kind=extension, carriers=frozenset({kind}), schema="ext-new-object")
+
+
+OWN_EXTENSIONS: Final[Mapping[str, OwnExtension]] = {
     VESSEL_EXTENSION: OwnExtension(kind="new-sco", carriers=frozenset({"vessel"})),
     CONTAINER_EXTENSION: OwnExtension(kind="new-sco", carriers=frozenset({"freight-container"})),
     DISCRIMINATORS_EXTENSION: OwnExtension(
@@ -103,5 +129,22 @@ OWN_EXTENSIONS: Final = {
     SIGHTING_EXTENSION: OwnExtension(
         kind="property-extension", carriers=frozenset({"sighting"}), schema="ext-sighting-track"
     ),
+    EXERCISE_EXTENSION: OwnExtension(
+        kind="property-extension", carriers=SDO | SRO | OUTLET_TYPES, schema="ext-exercise"
+    ),
+    UAS_EXTENSION: _new_object("uas"),
+    BADGE_EXTENSION: _new_object("badge"),
+    VEHICLE_EXTENSION: _new_object("vehicle"),
+    ACCESS_POINT_EXTENSION: _new_object("access-point"),
+    LOCK_EXTENSION: _new_object("waterway-lock"),
+    CAMERA_EXTENSION: _new_object("camera-zone"),
+    LEVEL_EXTENSION: _new_object("p2p-level"),
+    ATTESTATION_EXTENSION: _new_object("p2p-attestation"),
 }
-REQUIRED_EXTENSION: Final = {"vessel": VESSEL_EXTENSION, "freight-container": CONTAINER_EXTENSION}
+# The extension that each type of ours names.
+REQUIRED_EXTENSION: Final[Mapping[str, str]] = {
+    kind: extension
+    for extension, own in OWN_EXTENSIONS.items()
+    if own.kind in {"new-sco", "new-sdo"}
+    for kind in own.carriers
+}

@@ -6,15 +6,23 @@ Called after the schema, so that types of values can be relied on. Every functio
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, Final
 
-from port2port import identifiers
+from port2port import canonical, identifiers
 from port2port.canonical import Json
 from port2port.errors import ProfileError
+from port2port.stix import definitions, pseudonyms
 from port2port.stix.markings import TLP1_IDS, TLP_EXTENSION, TLP_IDS
-from port2port.stix.profile import FORBIDDEN_TARGETS, OWN_EXTENSIONS, REQUIRED_EXTENSION
+from port2port.stix.profile import (
+    DERIVED,
+    DISCRIMINATORS_EXTENSION,
+    FORBIDDEN_TARGETS,
+    OWN_EXTENSIONS,
+    REQUIRED_EXTENSION,
+)
 
 if TYPE_CHECKING:
     from port2port.stix.schema_files import Schemas
@@ -41,9 +49,16 @@ _ONE_OF: Final[Mapping[str, tuple[tuple[str, ...], ...]]] = {
     "malware-analysis": (("result",), ("analysis_sco_refs",)),
     "marking-definition": (("definition_type", "definition"), ("extensions",)),
     "vessel": (("mmsi",), ("imo",), ("eni",), ("call_sign",), ("name",)),
+    "uas": (("serial_number",), ("operator_pseudonym",), ("model",)),
+    "waterway-lock": (("isrs_code",), ("name",)),
 }
+_POSITION: Final = (("latitude", "longitude"), ("longitude", "latitude"))
 _TOGETHER: Final[Mapping[str, tuple[tuple[str, str], ...]]] = {
-    "location": (("latitude", "longitude"), ("longitude", "latitude"), ("precision", "latitude")),
+    "location": (*_POSITION, ("precision", "latitude")),
+    "access-point": _POSITION,
+    "waterway-lock": _POSITION,
+    "camera-zone": (*_POSITION, ("radius_m", "latitude")),
+    "uas": (("operator_pseudonym", "key_epoch"), ("key_epoch", "operator_pseudonym")),
     "marking-definition": (("definition", "definition_type"), ("definition_type", "definition")),
 }
 # What decides about versions, authors and markings: an extension may not bring it to a type that lacks it, where no
@@ -56,7 +71,14 @@ _IDENTIFIERS: Final[Mapping[tuple[str, str], Callable[[str], str]]] = {
     ("vessel", "mmsi"): identifiers.check_mmsi,
     ("vessel", "eni"): identifiers.check_eni,
     ("freight-container", "number"): identifiers.check_container,
+    ("uas", "serial_number"): identifiers.check_uas_serial,
+    ("uas", "operator_pseudonym"): pseudonyms.require_pseudonym,
+    ("badge", "pseudonym"): pseudonyms.require_pseudonym,
+    ("vehicle", "pseudonym"): pseudonyms.require_pseudonym,
 }
+# Of deterministic ids of observables (STIX 2.1 section 2.9).
+_SCO_NAMESPACE: Final = uuid.UUID("00abedb4-aa42-466c-9c01-fed23315a9b7")
+_PERSONAL_PATHS: Final = ("badge:", "vehicle:", "uas:operator")
 
 
 def require(data: Object, schemas: Schemas) -> None:
@@ -70,8 +92,23 @@ def require(data: Object, schemas: Schemas) -> None:
     for (owner, name), check in _IDENTIFIERS.items():
         if owner == kind and name in data and check(str(data[name])) != data[name]:
             raise ProfileError(f"{name} is not in its canonical spelling")
+    if kind in DERIVED and data["id"] != derived_id(data):
+        raise ProfileError(f"the id of a {kind} is derived from {', '.join(DERIVED[kind])}")
     if kind == "marking-definition":
         _require_known_tlp(data)
+    elif kind == "extension-definition":
+        _require_known_extension(data)
+    elif kind == "indicator":
+        _require_pseudonyms(data)
+    elif kind == "p2p-attestation" and len(texts(data, "object_refs")) != len(texts(data, "salts")):
+        raise ProfileError("an attestation has one salt for each object")
+
+
+def derived_id(data: Object) -> str:
+    """The id that an observable of ours has (UUIDv5 over the canonical JSON of what contributes to it)."""
+    kind = str(data["type"])
+    said = canonical.dumps({name: data[name] for name in DERIVED[kind] if name in data})
+    return f"{kind}--{uuid.uuid5(_SCO_NAMESPACE, said.decode())}"
 
 
 def require_known_properties(data: Object, known: frozenset[str]) -> None:
@@ -222,6 +259,25 @@ def _require_extensions(data: Object, kind: str, schemas: Schemas) -> None:
             raise ProfileError(f"not a valid extension, {violation}")
     if kind in REQUIRED_EXTENSION and REQUIRED_EXTENSION[kind] not in names:
         raise ProfileError(f"a {kind} names its extension definition")
+
+
+def _require_pseudonyms(data: Object) -> None:
+    """That neither the pattern nor the facts of an indicator name a person's thing by a plain value."""
+    pattern = stix_pattern(data)
+    if pattern is not None:
+        pseudonyms.names_person(pattern)
+    for name, content in _extensions(data):
+        for track in content.values() if name == DISCRIMINATORS_EXTENSION else ():
+            facts = track.get("facts") if isinstance(track, dict) else None
+            if isinstance(facts, dict) and any(path.startswith(_PERSONAL_PATHS) for path in facts):
+                raise ProfileError("a badge, a vehicle or a drone's operator is no fact about a ship")
+
+
+def _require_known_extension(data: Object) -> None:
+    """Nobody redefines an extension of ours."""
+    own = definitions.definition(str(data["id"]))
+    if own is not None and own != data:
+        raise ProfileError("an extension definition has the id of one of ours, and is not it")
 
 
 def _require_known_tlp(data: Object) -> None:

@@ -74,8 +74,10 @@ class StixValidator:
     threads.
     """
 
-    def __init__(self, templates: TemplateCache) -> None:
+    def __init__(self, templates: TemplateCache, *, types: frozenset[str] = TYPES) -> None:
+        """``types`` are those that statements carry; who reads an outlet adds ``profile.OUTLET_TYPES``."""
         self._templates = templates
+        self._types = types
         self._schemas = Schemas()
 
     def validate(self, raw: bytes) -> ValidObject:
@@ -97,7 +99,7 @@ class StixValidator:
         require_depth(raw)  # 2
         data = canonical.loads_object(raw, limit=LIMITS.object_bytes)  # 3
         kind = data.get("type")
-        if not isinstance(kind, str) or kind not in TYPES:  # 4
+        if not isinstance(kind, str) or kind not in self._types:  # 4
             raise ProfileError("an object of a type that the profile does not have", type=str(kind)[:80])
         violation = self._schemas.violation(kind, data)  # 5
         if violation is not None:

@@ -110,7 +110,10 @@ def has_all_headers(answer: Any) -> bool:
         and policy.startswith("default-src 'none'; script-src 'self' 'nonce-")
         and "require-trusted-types-for 'script'" in policy
         and "publickey-credentials-get=(self)" in headers.get("permissions-policy", "")
-        and (kept == "no-store" or (kept.startswith("public") and answer.request.url.path.startswith("/static/")))
+        and (
+            kept == "no-store"
+            or (kept.startswith("public") and answer.request.url.path.startswith(("/static/", "/profile/")))
+        )
     )
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from hashlib import sha256
 from typing import TYPE_CHECKING
 
 import pytest
 
 from hub.console.looked_up import LOOKUPS
 from port2port.console.roles import Role
+from port2port.stix import publishing
 from tests.fakes import walks
 from tests.fakes.picture_console import PictureConsole, PictureVisitor, picture_console
 
@@ -61,6 +63,7 @@ ROLES = {
     "POST /exports/picture": READS,
     "POST /exports/briefing": READS,
     "POST /exports/audit": "auditor admin",
+    "GET /profile/{version}/{name:path}": "public",
 }
 # what the rest of the reading routes are asked, and the row that says so; they write it themselves
 BY_THEMSELVES = {
@@ -87,6 +90,7 @@ LISTS = {
     "/sign-in/oidc/back",
     "/enrol",
     "/static/{digest}/{name:path}",
+    "/profile/{version}/{name:path}",
 }
 QUERIES = {
     "/": "?text=identity&item=2",
@@ -202,6 +206,22 @@ def test_every_kind_of_answer_carries_what_protects_it(console: PictureConsole, 
         name for name, one in walks.every_kind_of_answer(visitor, stranger, values) if not walks.has_all_headers(one)
     }
     assert bare == set()
+
+
+def test_the_profile_is_everybodys_and_may_be_kept_for_ever(console: PictureConsole) -> None:
+    stranger, root = console.stranger(), f"/profile/{publishing.VERSION}"
+    listed = stranger.get(f"{root}/index.json").json()["files"]
+    assert {one["path"] for one in listed} | {"index.json"} == set(publishing.files())
+    for one in listed:
+        answer = stranger.get(f"{root}/{one['path']}")
+        assert answer.status_code == 200
+        assert answer.headers["content-type"] == one["media_type"]
+        assert sha256(answer.content).hexdigest() == one["sha256"]
+        assert answer.headers["cache-control"] == "public, max-age=31536000, immutable"
+        assert walks.has_all_headers(answer)
+    for wrong in ("/profile/1.0/index.json", f"{root}/", f"{root}/../validate.py", f"{root}/schemas/indicator.json"):
+        refused = stranger.get(wrong)
+        assert (refused.status_code, refused.headers["cache-control"]) == (404, "no-store")
 
 
 def test_who_is_signed_out_is_told_nothing_by_any_route(console: PictureConsole, values: dict[str, str]) -> None:
