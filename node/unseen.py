@@ -30,7 +30,7 @@ _ENTRY: Final = tables.Entry.__table__  # type: ignore[attr-defined]  # as above
 _INDICATOR: Final = tables.IndicatorRow.__table__  # type: ignore[attr-defined]  # as above
 _RECEIPT: Final = tables.Receipt.__table__  # type: ignore[attr-defined]  # as above
 _SIGHTING: Final = tables.SightingRow.__table__  # type: ignore[attr-defined]  # as above
-RECEIVED_MOST: Final = 100
+RECEIVED_OF_ONE: Final = 50  # entries of one member: whoever says much hides nothing that others say
 AFTER_MS: Final = 10 * 60 * 1_000
 LONGEST_MS: Final = 24 * 3_600 * 1_000
 WATCH_S: Final = 15.0
@@ -55,19 +55,22 @@ def received(connection: Connection, now: datetime) -> list[Received]:
     """What others asked of us within a day and is in force; what was seen here is a hit, and waits as such."""
     told = sa.exists().where(_RECEIPT.c.index == _ENTRY.c.index, _RECEIPT.c.state == "seen")
     hit = sa.exists().where(_SIGHTING.c.issuer == _INDICATOR.c.issuer, _SIGHTING.c.stix_id == _INDICATOR.c.stix_id)
-    query = (
-        sa.select(_ENTRY.c.index, _ENTRY.c.digest, _ENTRY.c.received_ms, _INDICATOR.c.issuer, _INDICATOR.c.stix_id)
-        .add_columns(told.label("told"))
+    entry = (_ENTRY.c.index, _ENTRY.c.digest, _ENTRY.c.received_ms, _INDICATOR.c.issuer)
+    asked = (
+        sa.select(*entry, sa.func.min(_INDICATOR.c.stix_id).label("stix_id"), told.label("told"))
         .join(_INDICATOR, _INDICATOR.c.index == _ENTRY.c.index)
         .where(_INDICATOR.c.realm == indicators.REAL, _INDICATOR.c.handling.in_(sorted(_ASKS)))
         .where(~_INDICATOR.c.revoked, ~_INDICATOR.c.suspended, ~_INDICATOR.c.disputed, ~_ENTRY.c.own, ~hit)
         .where(_ENTRY.c.kind.in_(sorted(indicators.CARRIERS)), _ENTRY.c.received_ms > to_ms(now) - LONGEST_MS)
         .where(sa.or_(_INDICATOR.c.valid_until_ms.is_(None), _INDICATOR.c.valid_until_ms > to_ms(now)))
-        .order_by(_ENTRY.c.index.desc())
-        .limit(RECEIVED_MOST)
+        .group_by(*entry)
+        .subquery()
     )
+    unread_first = sa.func.row_number().over(partition_by=asked.c.issuer, order_by=(asked.c.told, asked.c.index.desc()))
+    ranked = sa.select(asked, unread_first.label("rank")).subquery()
+    query = sa.select(ranked).where(ranked.c.rank <= RECEIVED_OF_ONE).order_by(ranked.c.index.desc())
     found: dict[int, Received] = {}
-    for index, digest, received_ms, issuer, stix_id, seen in connection.execute(query).all():
+    for index, digest, received_ms, issuer, stix_id, seen, _rank in connection.execute(query).all():
         one = indicators.get(connection, (indicators.REAL, issuer, stix_id))
         if one is None or index in found:
             continue

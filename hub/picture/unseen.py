@@ -27,7 +27,7 @@ from port2port.sharing import REAL
 AFTER_MS: Final = 10 * 60 * 1_000
 LONGEST_MS: Final = 24 * 3_600 * 1_000
 COORDINATOR: Final = "coordinator"  # the role of a person at the hub
-MOST: Final = 200
+MOST_OF_ONE: Final = 100  # of one member: whoever says much hides nothing that others say
 _ASKS: Final = ("act", "call_first")
 _MAKING: Final = ("publish", "report", "import")
 _SAW: Final = ("seen", "retracted")
@@ -101,8 +101,9 @@ def answers(connection: Connection, reading: Reading) -> dict[int, Answers]:
 
 
 def _asking(connection: Connection, reading: Reading, until_ms: int) -> list[Any]:
-    query = (
-        sa.select(ITEM)
+    newest_first = sa.func.row_number().over(partition_by=ITEM.c.issuer, order_by=ITEM.c.index.desc())
+    asked = (
+        sa.select(ITEM.c.index, newest_first.label("rank"))
         .where(
             reading.sees(ITEM.c.visibility),
             ITEM.c.realm == REAL,
@@ -110,10 +111,10 @@ def _asking(connection: Connection, reading: Reading, until_ms: int) -> list[Any
             ITEM.c.received_ms <= until_ms,
             ITEM.c.received_ms > reading.now_ms - LONGEST_MS,
         )
-        .order_by(ITEM.c.index.desc())
-        .limit(MOST)
+        .subquery()
     )
-    return rows(connection, query)
+    query = sa.select(ITEM).join(asked, asked.c.index == ITEM.c.index).where(asked.c.rank <= MOST_OF_ONE)
+    return rows(connection, query.order_by(ITEM.c.index.desc()))
 
 
 def owing(audiences: Audiences, roster: Roster, index: int, visibility: int) -> list[str]:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from hub import picture
-from hub.picture import Reading, read_as
+from hub.picture import Reading, read_as, unseen
 from hub.picture.unseen import belonged
 from hub.tables import RECEIPT
 from hub.transparency import fold_roster
@@ -172,3 +172,11 @@ def test_another_ones_receipts_change_nothing_for_who_may_not_know_them(desk: Pi
     assert known() == before
     says(desk, "belgg", index)
     assert known() != before
+
+
+def test_who_asks_much_hides_nothing_that_another_asks(desk: PictureDesk, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(unseen, "MOST_OF_ONE", 3)
+    index = urgent(desk)
+    loud = desk.admit([desk.fed.publish("belgg", handling="act") for _ in range(5)], "belgg")
+    desk.fed.clock.advance(TEN_MINUTES_S)
+    assert sorted(missing(desk, "north-sea-port", COORDINATOR)) == [index, *loud[-3:]]
