@@ -13,7 +13,7 @@ from port2port.clock import to_ms
 from port2port.console.roles import Role
 from port2port.levels import Level
 from port2port.tlp import Tlp
-from tests.fakes.desks import B, a_finding
+from tests.fakes.desks import B, a_finding, evidence_line
 from tests.fakes.watching import a_hit
 
 if TYPE_CHECKING:
@@ -34,9 +34,9 @@ def busy_desk(console: DeskConsole, who: str = "o1") -> dict[str, str]:
     console.harbour.feed.log(fed.content(B, "level", two_officers=True, tlp=Tlp.GREEN, body=body, handling="act"))
     console.pull()
     hit = a_hit(console.harbour, console.desk)
-    opened, sent, frozen = (
-        console.draft(a_finding(mmsi=mmsi, at=now)) for mmsi in ("205123456", "205000002", "205000003")
-    )
+    heard = evidence_line(b"!AIVDM,1,1,,A,13u?etPv2;0n:dDPwUM1U1Cb069D,0*24", now)
+    opened = console.draft(a_finding(at=now, evidence=(heard,)))
+    sent, frozen = (console.draft(a_finding(mmsi=mmsi, at=now)) for mmsi in ("205000002", "205000003"))
     console.desk.publish(sent)
     console.desk.send()
     out = io.BytesIO()

@@ -194,6 +194,17 @@ def published(whole: Parts, topic: str, data: object, **how: object) -> None:
     _LOOPS[id(whole.live)].call_soon_threadsafe(publish)
 
 
+def cut(whole: Parts, topic: str, data: object) -> None:
+    """End every stream of a running console as a broken line would, and publish while nobody hears."""
+
+    def work() -> None:
+        for place in (one for places in whole.live._places.values() for one in places):
+            place.farewell = b": cut\n\n"
+        whole.live.publish(topic, "changed", data)
+
+    _LOOPS[id(whole.live)].call_soon_threadsafe(work)
+
+
 def free_port() -> int:
     """A port that nobody listens on at the moment."""
     with socket.socket() as probe:
