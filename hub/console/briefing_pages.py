@@ -34,6 +34,7 @@ WRONG_DAY: Final = N_("Write a day as 2026-11-22.")
 WRONG_ORDER: Final = N_("The last day comes before the first.")
 TOO_LONG: Final = N_("A briefing covers at most 92 days.")
 WRONG_SIZE: Final = N_("The log is not that long, or this is no number.")
+FIRST_YEAR, LAST_YEAR = 2000, 3000
 _DAY: Final = timedelta(days=1)
 
 
@@ -97,6 +98,8 @@ def _period(first: str, last: str) -> tuple[tuple[datetime, datetime] | None, st
     try:
         start, end = (datetime.strptime(day, "%Y-%m-%d").replace(tzinfo=UTC) for day in (first, last))
     except ValueError:
+        return None, WRONG_DAY
+    if not FIRST_YEAR <= start.year <= end.year + 1 <= LAST_YEAR:
         return None, WRONG_DAY
     if end < start:
         return None, WRONG_ORDER

@@ -50,6 +50,7 @@ TOO_LONG: Final = N_("A file covers at most 92 days.")
 AGAIN: Final = N_("Sign in again first: nothing leaves the hub on an old sign-in.")
 ITEM_TITLES: Final = ("entry", "received", "by", "kind", "modus", "severity", "marking", "handling", "title")
 AUDIT_TITLES: Final = ("time", "event", "member", "who", "about", "from", "facts")
+FIRST_YEAR, LAST_YEAR = 2000, 3000
 _DAY: Final = timedelta(days=1)
 _NEVER: Final = datetime.min.replace(tzinfo=UTC)
 
@@ -128,9 +129,12 @@ class ExportPages:
     async def _items(self, person: Person, view: View) -> AsyncIterator[bytes]:
         yield spreadsheet.lines([ITEM_TITLES])
         after, left = -1, ROWS_MOST
-        while left > 0:
+        while True:
             found = await self._picture.store.database.read(partial(self._page_of_items, person, view, after))
             if not found:
+                return
+            if left <= 0:
+                yield spreadsheet.lines([(spreadsheet.CUT,)])
                 return
             after, left = found[-1][0], left - len(found)
             yield spreadsheet.lines(found)
@@ -151,9 +155,12 @@ class ExportPages:
     async def _trail(self, start: datetime, end: datetime) -> AsyncIterator[bytes]:
         yield spreadsheet.lines([AUDIT_TITLES])
         after, left = 0, ROWS_MOST
-        while left > 0:
+        while True:
             found = await self._picture.store.database.read(partial(_page_of_trail, start, end, after))
             if not found:
+                return
+            if left <= 0:
+                yield spreadsheet.lines([(spreadsheet.CUT,)])
                 return
             after, left = found[-1][0], left - len(found)
             yield spreadsheet.lines(cells for _, cells in found)
@@ -168,7 +175,7 @@ class ExportPages:
             first=text(form, "first") or str(today - timedelta(days=6)),
             last=text(form, "last") or str(today),
             may_read=person.has(*READS),
-            may_audit=person.has(*AUDITS),
+            may_audit=person.has(*AUDITS) and person.member == self._picture.signin.member,
         )
 
 
@@ -198,6 +205,8 @@ def period(form: dict[str, str]) -> tuple[datetime, datetime, str]:
         return _NEVER, _NEVER, WRONG_DAY
     if end < start:
         return start, end, WRONG_ORDER
+    if not FIRST_YEAR <= start.year <= end.year < LAST_YEAR:
+        return _NEVER, _NEVER, WRONG_DAY
     if end - start >= LONGEST:
         return start, end, TOO_LONG
     return start, end + _DAY, ""

@@ -43,6 +43,7 @@ TOO_LONG: Final = N_("A file covers at most 92 days.")
 TOO_MUCH: Final = N_("This is too much for one file: choose a shorter period.")
 NOTHING: Final = N_("There is nothing of this period that you may take away.")
 AGAIN: Final = N_("Sign in again first: nothing leaves the desk on an old sign-in.")
+FIRST_YEAR, LAST_YEAR = 2000, 3000
 _DAY: Final = timedelta(days=1)
 _NEVER: Final = datetime.min.replace(tzinfo=UTC)
 
@@ -119,7 +120,7 @@ class ExportRoom:
             await desk.store.write(action)
         except SignInAgainError:
             return self._page(request, form, AGAIN, 403)
-        name = f"audit-{desk.member}-{text(form, 'first')}-{text(form, 'last')}.csv"
+        name = f"audit-{desk.member}-{text(form, 'since')}-{text(form, 'until')}.csv"
         return spreadsheet.table(export_view.audit_table(desk, start, end), name)
 
     def _page(self, request: Request, form: dict[str, str], wrong: str = "", status: int = 200) -> Response:
@@ -154,6 +155,8 @@ def period(form: dict[str, str], first: str = "first", last: str = "last") -> tu
         return _NEVER, _NEVER, WRONG_DAY
     if end < start:
         return start, end, WRONG_ORDER
+    if not FIRST_YEAR <= start.year <= end.year < LAST_YEAR:
+        return _NEVER, _NEVER, WRONG_DAY
     if end - start >= LONGEST:
         return start, end, TOO_LONG
     return start, end + _DAY, ""

@@ -10,7 +10,7 @@ import asyncio
 import io
 import uuid
 import zipfile
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
@@ -43,6 +43,7 @@ STATEMENTS_MOST: Final = 500
 BYTES_MOST: Final = 256 * MIB
 LINES_MOST: Final = 200_000
 LINES_AT_ONCE: Final = 500
+ENTRIES_AT_ONCE: Final = 50
 BOTH, OURS, THEIRS = "both", "ours", "theirs"
 TITLES: Final = ("time", "who", "action", "about", "facts", "key", "signature")
 _EPOCH_OF_ZIP: Final = (1980, 1, 1, 0, 0, 0)
@@ -91,18 +92,22 @@ def choose(connection: Connection, reader: Reader, roster: Roster, wanted: Wante
     head = store.head(connection)
     if not head.note:
         return None
-    found = [row for row in _of_period(connection, wanted, head.size) if _may(row, reader, roster, wanted.purpose)]
+    found, count = [], 0
+    for index, said in _of_period(connection, wanted, head.size):
+        if sharing.permits(sharing.audience_of(said), reader, wanted.purpose or None, Outlet.EXPORT, roster):
+            count += 1
+            found += [(index, said.tlp)] if count <= STATEMENTS_MOST else []
     if not found:
         return None
-    if len(found) > STATEMENTS_MOST:
-        raise TooLargeError(f"{len(found)} statements of at most {STATEMENTS_MOST}: choose a shorter period")
+    if count > STATEMENTS_MOST:
+        raise TooLargeError(f"{count} statements of at most {STATEMENTS_MOST}: choose a shorter period")
     control = tuple(evidence.part_of(connection, one, head.size) for one in store.control_entries(connection))
     heavy = sum(2 * len(one.envelope) for one in control) * len(found)
     if heavy > BYTES_MOST:
         raise TooLargeError("the proofs of this period are too large together: choose a shorter period")
-    markings = [said.tlp for row in found if (said := _said(row.envelope)).tlp is not None]
+    markings = [tlp for _, tlp in found if tlp is not None]
     return Chosen(
-        indices=tuple(row._mapping["index"] for row in found),  # noqa: SLF001  # a row's own ``index`` is a method
+        indices=tuple(index for index, _ in found),
         tlp=strictest(*markings).value if markings else "amber+strict",
         checkpoint=SignedCheckpoint.parse(head.note.encode()),
         control=control,
@@ -144,16 +149,20 @@ async def audit_table(desk: DeskContext, start: datetime, end: datetime) -> Asyn
     """The trail of a period, oldest first, each officer's signature checked again."""
     yield spreadsheet.lines([TITLES])
     roster, after, left = desk.roster(), 0, LINES_MOST
-    while left > 0:
-        rows = await desk.store.read(partial(_lines, start=start, end=end, after=after, limit=min(left, LINES_AT_ONCE)))
+    while True:
+        rows = await desk.store.read(partial(_lines, start=start, end=end, after=after, limit=LINES_AT_ONCE))
         if not rows:
+            return
+        if left <= 0:
+            yield spreadsheet.lines([(spreadsheet.CUT,)])
             return
         after, left = rows[-1][0], left - len(rows)
         yield await asyncio.to_thread(spreadsheet.lines, [_cells(line, roster) for _, line in rows])
 
 
-def _of_period(connection: Connection, wanted: Wanted, size: int) -> Sequence[Any]:
-    query = sa.select(_ENTRY).where(
+def _of_period(connection: Connection, wanted: Wanted, size: int) -> Iterator[tuple[int, stm.Statement]]:
+    """In log order, one after the other: a period may hold more than memory does."""
+    query = sa.select(_ENTRY.c.index, _ENTRY.c.envelope).where(
         _ENTRY.c.index < size,
         _ENTRY.c.received_ms >= to_ms(wanted.start),
         _ENTRY.c.received_ms < to_ms(wanted.end),
@@ -162,12 +171,9 @@ def _of_period(connection: Connection, wanted: Wanted, size: int) -> Sequence[An
     )
     if wanted.whose != BOTH:
         query = query.where(_ENTRY.c.own if wanted.whose == OURS else sa.not_(_ENTRY.c.own))
-    return connection.execute(query.order_by(_ENTRY.c.index).limit(20 * STATEMENTS_MOST)).all()
-
-
-def _may(row: Any, reader: Reader, roster: Roster, purpose: str) -> bool:
-    audience = sharing.audience_of(_said(row.envelope))
-    return bool(sharing.permits(audience, reader, purpose or None, Outlet.EXPORT, roster))
+    query = query.order_by(_ENTRY.c.index).execution_options(yield_per=ENTRIES_AT_ONCE)
+    for index, envelope in connection.execute(query):
+        yield index, _said(envelope)
 
 
 def _said(envelope: bytes) -> stm.Statement:

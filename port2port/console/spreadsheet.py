@@ -14,6 +14,7 @@ from typing import Final
 
 from starlette.responses import StreamingResponse
 
+CUT: Final = "more follows than fits into one file: choose a shorter period"  # the last line then
 MARK: Final = b"\xef\xbb\xbf"
 _FORMULA: Final = re.compile(r"[\s\x00]*[=+\-@|%\t\r\uff0b\uff0d\uff1d\uff20]")
 _NAME: Final = re.compile(r"[^A-Za-z0-9._-]+", re.ASCII)

@@ -12,6 +12,7 @@ import sqlalchemy as sa
 from hub.console import export_pages
 from hub.tables import AUDIT
 from port2port import bundle
+from port2port.console import spreadsheet
 from port2port.console.roles import Role
 from port2port.patterns import TemplateCache
 from port2port.stix.validate import StixValidator
@@ -60,6 +61,26 @@ def test_it_goes_on_where_a_piece_ended(console: PictureConsole, monkeypatch: py
     assert rows(asked(console, "/exports/picture")) == whole
 
 
+@pytest.mark.parametrize("path", ["/exports/picture", "/exports/audit"])
+def test_a_table_that_does_not_fit_says_so_in_its_last_line(
+    console: PictureConsole, monkeypatch: pytest.MonkeyPatch, path: str
+) -> None:
+    monkeypatch.setattr(export_pages, "ROWS_MOST", 1)
+    monkeypatch.setattr(export_pages, "ROWS_AT_ONCE", 1)
+    found = rows(asked(console, path, "beanr", Role.OFFICER, Role.AUDITOR))
+    assert (len(found), found[-1]) == (3, [spreadsheet.CUT])
+
+
+def test_an_auditor_of_another_member_is_offered_no_trail(console: PictureConsole) -> None:
+    assert 'action="/exports/audit"' in console.visitor("beanr", Role.AUDITOR).get("/exports").text
+    assert 'action="/exports/audit"' not in console.visitor("belgg", Role.AUDITOR).get("/exports").text
+
+
+@pytest.mark.parametrize("day", ["9999-12-31", "0001-01-01"])
+def test_a_briefing_of_no_time_is_told(console: PictureConsole, day: str) -> None:
+    assert console.visitor("beanr").get(f"/briefing?first={day}&last={day}&size=1").status_code == 400
+
+
 def test_a_briefing_is_a_table_with_its_checkpoint(console: PictureConsole) -> None:
     found = rows(asked(console, "/exports/briefing", "north-sea-port"))
     assert found[0][0] == "briefing"
@@ -87,7 +108,16 @@ def test_an_old_sign_in_without_a_passkey_takes_nothing_away(console: PictureCon
         console.desk.fed.clock.advance(-15 * 60)
 
 
-@pytest.mark.parametrize("form", [{"first": "soon"}, {"first": "2030-01-01"}, {"first": "2000-01-01"}])
+@pytest.mark.parametrize(
+    "form",
+    [
+        {"first": "soon"},
+        {"first": "2030-01-01"},
+        {"first": "2000-01-01"},
+        {"first": "9999-12-30", "last": "9999-12-31"},
+        {"first": "0001-01-01", "last": "0001-01-01"},
+    ],
+)
 def test_a_period_that_is_none_is_told(console: PictureConsole, form: dict[str, str]) -> None:
     for path in ("/exports/picture", "/exports/briefing"):
         assert asked(console, path, **form).status_code == 422

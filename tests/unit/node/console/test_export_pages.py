@@ -16,6 +16,7 @@ from node.console import export_pages, export_view
 from node.store import AuditLine
 from port2port import bundle
 from port2port.clock import to_ms
+from port2port.console import spreadsheet
 from port2port.console.roles import Role
 from port2port.patterns import TemplateCache
 from port2port.stix.validate import StixValidator
@@ -108,6 +109,7 @@ def test_an_old_sign_in_without_a_passkey_takes_nothing_away(console: DeskConsol
         ({"first": "soon"}, export_pages.WRONG_DAY),
         ({"first": "2026-11-23", "last": "2026-11-22"}, export_pages.WRONG_ORDER),
         ({"first": "2026-01-01", "last": "2026-11-22"}, export_pages.TOO_LONG),
+        ({"first": "9999-12-30", "last": "9999-12-31"}, export_pages.WRONG_DAY),
     ],
 )
 def test_a_period_that_is_none_is_told(console: DeskConsole, form: dict[str, str], said: str) -> None:
@@ -141,9 +143,36 @@ def test_the_trail_is_a_table_without_formulas(console: DeskConsole) -> None:
     day, visitor = str(now.date()), console.visitor("a1", Role.AUDITOR)
     answer = visitor.send("/exports/audit", "/exports", since=day, until=day, at="/exports/audit")
     assert answer.headers["content-type"] == "text/csv; charset=utf-8"
+    assert f"{day}-{day}.csv" in answer.headers["content-disposition"]
     rows = list(csv.reader(io.StringIO(answer.content.decode("utf-8-sig"), newline="")))
     assert tuple(rows[0]) == export_view.TITLES
     assert ["o9", "report", '\'=HYPERLINK("http://evil")'] in [row[1:4] for row in rows]
     assert rows[-1][2] == "export-audit"
     earlier = str((now - timedelta(days=9)).date())
     assert len(visitor.send("/exports/audit", "/exports", since=earlier, until=earlier, at="/x").text.splitlines()) == 1
+
+
+def test_a_trail_that_does_not_fit_says_so_in_its_last_line(
+    console: DeskConsole, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(export_view, "LINES_MOST", 1)
+    monkeypatch.setattr(export_view, "LINES_AT_ONCE", 1)
+    day, visitor = str(console.context.now.date()), console.visitor("a1", Role.AUDITOR)
+    answer = visitor.send("/exports/audit", "/exports", since=day, until=day, at="/exports/audit")
+    rows = list(csv.reader(io.StringIO(answer.content.decode("utf-8-sig"), newline="")))
+    assert (len(rows), rows[-1]) == (3, [spreadsheet.CUT])
+
+
+def test_what_may_not_be_taken_away_pushes_nothing_out_of_a_file(
+    console: DeskConsole, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = json.loads(archive(exported(console)).read("manifest.json"))["statements"]
+    most, fed = len(whole) + 1, console.fed
+    private = {"personal_data": True, "two_officers": True, "purpose": "maritime-security"}
+    console.harbour.feed.log(
+        *(fed.publish(B, tlp=Tlp.GREEN, **private) for _ in range(20 * most)), fed.publish(B, tlp=Tlp.GREEN)
+    )
+    console.harbour.pull()
+    monkeypatch.setattr(export_view, "STATEMENTS_MOST", most)
+    monkeypatch.setattr(export_view, "ENTRIES_AT_ONCE", 2, raising=False)
+    assert len(json.loads(archive(exported(console)).read("manifest.json"))["statements"]) == most
