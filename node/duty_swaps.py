@@ -135,6 +135,11 @@ def _hindrance(rota: Rota, both: tuple[Turn, Turn], now: datetime) -> Why | None
     first, second = both
     if not (rota.has(first) and rota.has(second)) or {first, second} & rota.swapped:
         return Why.NO_TURN
+    today = now.astimezone(rota.zone).date()
+    if min(first.on, second.on) < today:
+        return Why.BEGUN
+    if max(first.on, second.on) > today + AHEAD:
+        return Why.NO_TURN
     here, there = _watch(rota, first), _watch(rota, second)
     if min(here.starts_at, there.starts_at) <= now:
         return Why.BEGUN
@@ -158,7 +163,8 @@ def _open(connection: Connection, ident: int) -> Swap:
 
 def _close(connection: Connection, swap: Swap, state: str, now: datetime) -> Swap:
     mine = (_TABLE.c.id == swap.id, _TABLE.c.state == OPEN)
-    connection.execute(sa.update(_TABLE).where(*mine).values(state=state, answered_ms=to_ms(now)))
+    if connection.execute(sa.update(_TABLE).where(*mine).values(state=state, answered_ms=to_ms(now))).rowcount != 1:
+        raise SwapError(Why.CLOSED)
     return swap
 
 

@@ -105,3 +105,24 @@ def test_one_officer_asks_for_so_many_and_no_more(desk: Desk) -> None:
     with pytest.raises(SwapError) as more:
         write(desk, duty_swaps.ask, rota, "o1", (DAY, NIGHT), now)
     assert more.value.why is Why.TOO_MANY
+
+
+@pytest.mark.parametrize(
+    ("day", "why"), [(date.max, Why.NO_TURN), (date.min, Why.BEGUN), (date(2027, 11, 22), Why.NO_TURN)]
+)
+def test_turns_of_no_near_day_are_not_exchanged(desk: Desk, day: date, why: Why) -> None:
+    rota = duty.parse(ROTA)
+    both = (Turn(shift="day", on=day, person="o1"), Turn(shift="night", on=day, person="o3"))
+    with pytest.raises(SwapError) as refused:
+        write(desk, duty_swaps.ask, rota, "o1", both, desk.fed.clock.now())
+    assert refused.value.why is why
+
+
+def test_a_question_is_answered_once_also_by_two_at_the_same_moment(desk: Desk) -> None:
+    rota, now = duty.parse(ROTA), desk.fed.clock.now()
+    ident = write(desk, duty_swaps.ask, rota, "o1", (DAY, NIGHT), now)
+    (read_before,) = desk.node.store.read_now(lambda c: duty_swaps.waiting(c, rota, now))
+    write(desk, duty_swaps.decline, "o1", ident, now)
+    with pytest.raises(SwapError) as late:
+        write(desk, duty_swaps._close, read_before, duty_swaps.AGREED, now)
+    assert late.value.why is Why.CLOSED
