@@ -221,10 +221,13 @@ def _moment(form: FormData, name: str, zone: ZoneInfo, wrong: dict[str, str]) ->
     """A day and a time on the port's clock, as the instant that the clock means first."""
     try:
         day, at = date.fromisoformat(_text(form, f"{name}_day")), time.fromisoformat(_text(form, f"{name}_at"))
-    except ValueError:
+        found = instant_of(datetime.combine(day, at.replace(tzinfo=None)), zone)
+    except (ValueError, OverflowError):
+        found = None
+    if found is None or at.tzinfo is not None:  # another clock than the port's would be read as the port's
         wrong[name] = BAD_TIME
         return None
-    return instant_of(datetime.combine(day, at.replace(tzinfo=None)), zone)
+    return found
 
 
 def _text(form: FormData, name: str) -> str:

@@ -128,10 +128,10 @@ class WorksPages:
         try:
             day = date.fromisoformat(text(form, f"{name}_day"))
             at = time.fromisoformat(text(form, f"{name}_at"))
-        except (ValueError, MalformedError):
+            moment = datetime.combine(day, at.replace(tzinfo=None), self._zone).astimezone(self._desk.now.tzinfo)
+        except (ValueError, OverflowError, MalformedError):
             return None
-        moment = datetime.combine(day, at.replace(tzinfo=None), self._zone)
-        return from_ms(to_ms(moment.astimezone(self._desk.now.tzinfo)))
+        return None if at.tzinfo is not None else from_ms(to_ms(moment))
 
     async def _page(
         self,
