@@ -12,6 +12,7 @@ from node import alarms, drafts, photos, suppressions
 from port2port.clock import to_ms
 from port2port.console.roles import Role
 from port2port.levels import Level
+from port2port.stix import publishing
 from port2port.tlp import Tlp
 from tests.fakes.desks import B, a_finding, evidence_line
 from tests.fakes.watching import a_hit
@@ -84,4 +85,6 @@ def busy_hub(console: PictureConsole) -> dict[str, str]:
         "ident": opened.rpartition("/")[2],
         "day": str(console.context.now.date()),
         "key": fed.ports["belgg"].machine.key_id,
+        "version": publishing.VERSION,
+        "name": "index.json",
     }

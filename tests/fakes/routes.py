@@ -124,6 +124,7 @@ HUB = (
         "/log/genesis",
         "/log/{index:int}/proof",
         "/log/{index:int}/bundle",
+        "/profile/{version}/{name:path}",
     ),
     Known(path="/log/consistency", kind=Kind.FILE, queries=("?first=2&second=3",)),
 )

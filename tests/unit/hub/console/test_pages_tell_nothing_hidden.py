@@ -25,8 +25,8 @@ from tests.fakes.picture_console import PictureConsole, picture_console
 READER = "north-sea-port"
 HIDDEN = 3
 OTHER = 2
-# files and streams, and the two pages that offer a fresh secret for an authenticator: nothing of the log is there
-EVERYBODYS = {"/live", "/static/{digest}/{name:path}", "/enrol", "/me"}
+# files that are public, streams, and the two pages that offer a fresh secret for an authenticator: nothing of the log is there
+EVERYBODYS = {"/live", "/static/{digest}/{name:path}", "/profile/{version}/{name:path}", "/enrol", "/me"}
 VALUES = {
     "member": ["beanr", "belgg"],
     "index": [str(OTHER), str(HIDDEN)],
