@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from hashlib import sha256
 from typing import Any, Final, TypeAlias
 
 import orjson
@@ -27,6 +28,7 @@ from port2port.canonical import Json
 from port2port.clock import from_ms, to_ms
 from port2port.envelope import SaltedObject
 from port2port.ids import FEDERATION_ISSUER
+from port2port.patterns import IndexKey, PatternError, guards_in
 from port2port.roster import Roster
 from port2port.sharing import Audience
 from port2port.statement import Statement
@@ -38,6 +40,7 @@ from port2port.verify import VerifiedEntry
 _TABLE: Final = tables.IndicatorRow.__table__  # type: ignore[attr-defined]  # SQLModel adds it
 _ENTRY: Final = tables.Entry.__table__  # type: ignore[attr-defined]  # as above
 _OBJECT: Final = tables.EntryObject.__table__  # type: ignore[attr-defined]  # as above
+_VALUE: Final = tables.IndicatorValueRow.__table__  # type: ignore[attr-defined]  # as above
 CARRIERS: Final = frozenset({"publish", "report", "import", "reshare"})
 REAL: Final = "real"
 OBSERVE_ONLY: Final = "observe_only"
@@ -143,6 +146,33 @@ def by_stix_id(connection: Connection, stix_id: str) -> list[Indicator]:
     return [_of_row(row) for row in connection.execute(sa.select(_TABLE).where(_TABLE.c.stix_id == stix_id))]
 
 
+def naming(connection: Connection, keys: Iterable[IndexKey], now: datetime, *, most: int) -> list[Indicator]:
+    """The real indicators in force whose pattern names one of these values, the newest first, ``most`` of them.
+
+    Found by the value: what it costs does not grow with the indicators there are on other things.
+    """
+    of = [_VALUE.c[name] for name in ("realm", "issuer", "stix_id")]
+    named = sa.select(*of).where(_VALUE.c.digest.in_({_digest(key) for key in keys})).distinct().subquery()
+    query = (
+        sa.select(_TABLE)
+        .join(named, sa.and_(*(_TABLE.c[column.name] == named.c[column.name] for column in of)))
+        .where(~_TABLE.c.revoked, ~_TABLE.c.suspended)
+        .where(sa.or_(_TABLE.c.valid_until_ms.is_(None), _TABLE.c.valid_until_ms > to_ms(now)))
+        .order_by(_TABLE.c.modified_ms.desc(), _TABLE.c.issuer, _TABLE.c.stix_id)
+        .limit(most)
+    )
+    return [_of_row(row) for row in connection.execute(query)]
+
+
+def values_in(raw: bytes) -> frozenset[IndexKey]:
+    """What an object names by value; nothing for what is no indicator, or is not looked for by a value."""
+    data = orjson.loads(raw)
+    try:
+        return frozenset((guards_in(str(data["pattern"])) or ()) if data["type"] == "indicator" else ())
+    except PatternError:
+        return frozenset()
+
+
 def changed_since(connection: Connection, index: int) -> list[Indicator]:
     """All that an entry beyond a log index has touched, in log order; -1 for everything."""
     query = sa.select(_TABLE).where(_TABLE.c.index > index).order_by(_TABLE.c.index, _TABLE.c.stix_id)
@@ -221,6 +251,23 @@ def _take(connection: Connection, entry: VerifiedEntry, found: ValidObject, raw:
         connection.execute(sa.insert(_TABLE).values(_named(key) | {"suspended": False} | values))
     else:
         connection.execute(sa.update(_TABLE).where(*_is(key)).values(values))
+    _take_values(connection, key, raw.body)
+
+
+def _take_values(connection: Connection, key: Key, raw: bytes) -> None:
+    """What this version names, in place of what an earlier one did; what is of an exercise is never asked for so."""
+    if key[0] != REAL:
+        return
+    columns = zip((_VALUE.c.realm, _VALUE.c.issuer, _VALUE.c.stix_id), key, strict=True)
+    connection.execute(sa.delete(_VALUE).where(*(column == value for column, value in columns)))
+    digests = {_digest(one) for one in values_in(raw)}
+    if digests:
+        connection.execute(sa.insert(_VALUE), [{**_named(key), "digest": digest} for digest in digests])
+
+
+def _digest(key: IndexKey) -> bytes:
+    """A path and a value of whatever length as a key of an index."""
+    return sha256(f"{key[0]}\0{key[1]}".encode()).digest()
 
 
 def _named(key: Key) -> dict[str, Any]:

@@ -271,6 +271,16 @@ class IndicatorRow(NodeRow, table=True):
     body: bytes
 
 
+class IndicatorValueRow(NodeRow, table=True):
+    """What a real indicator's pattern names, by digest of path and value: the same thing is found by its value."""
+
+    __tablename__ = "indicator_value"
+    realm: str = Field(primary_key=True)
+    issuer: str = Field(primary_key=True)
+    stix_id: str = Field(primary_key=True)
+    digest: bytes = Field(primary_key=True, index=True)
+
+
 class SightingRow(NodeRow, table=True):
     """The open window of one indicator's sightings: one sighting, updated at most every 15 minutes. Real ones only."""
 

@@ -23,7 +23,7 @@ from node.indicators import Indicator
 from port2port import sharing
 from port2port import statement as stm
 from port2port.errors import MalformedError
-from port2port.patterns import IndexKey, PatternError, TemplateCache, compile_pattern
+from port2port.patterns import IndexKey
 from port2port.stix import objects as stix
 from port2port.stix.normalise import normalise
 from port2port.tlp import UNMARKED, Tlp
@@ -60,19 +60,15 @@ def similar(connection: Connection, member: str, objects: Sequence[bytes], now: 
     Only what this port received is here, and everybody at its desk may read that.
     """
     mine = {str(data["id"]) for data in map(orjson.loads, objects)}
-    templates = TemplateCache()
-    wanted = {key for raw in objects for key in _keys(raw, templates)}
-    needles = [orjson.dumps(str(value))[1:-1] for _, value in wanted]
-    if not needles:
+    wanted = {key for raw in objects for key in indicators.values_in(raw)}
+    if not wanted:
         return ()
     found: dict[tuple[str, str], Similar] = {}
-    for one in indicators.changed_since(connection, -1):
-        if one.stix_id in mine or not _stands(one, now) or not any(text in one.stix for text in needles):
-            continue
-        same = wanted & _keys(one.stix, templates)
-        if same:
+    for one in indicators.naming(connection, wanted, now, most=SHOWN_MOST + len(mine)):
+        same = wanted & indicators.values_in(one.stix)
+        if same and one.stix_id not in mine:
             found[one.issuer, one.stix_id] = _of(one, min(str(value) for _, value in same))
-    for here in _on_their_way(connection, member, wanted, templates):
+    for here in _on_their_way(connection, member, wanted):
         if here.stix_id not in mine:
             found.setdefault((here.issuer, here.stix_id), here)
     return tuple(sorted(found.values(), key=lambda one: one.said_at, reverse=True)[:SHOWN_MOST])
@@ -114,20 +110,6 @@ def _note(data: dict[str, Any], chosen: Sequence[str], now: datetime, tlp: Tlp) 
     return stix.note(header, content=content, abstract=data.get("name"), object_refs=chosen)
 
 
-def _keys(raw: bytes, templates: TemplateCache) -> frozenset[IndexKey]:
-    data = orjson.loads(raw)
-    if data["type"] != "indicator":
-        return frozenset()
-    try:
-        return frozenset(compile_pattern(str(data["pattern"]), templates).index_keys or ())
-    except PatternError:
-        return frozenset()  # nothing that we look for by its value
-
-
-def _stands(one: Indicator, now: datetime) -> bool:
-    return one.may_match and (one.valid_until is None or now < one.valid_until)
-
-
 def _of(one: Indicator, value: str) -> Similar:
     return Similar(
         issuer=one.issuer,
@@ -141,16 +123,14 @@ def _of(one: Indicator, value: str) -> Similar:
     )
 
 
-def _on_their_way(
-    connection: Connection, member: str, wanted: set[IndexKey], templates: TemplateCache
-) -> Iterator[Similar]:
+def _on_their_way(connection: Connection, member: str, wanted: set[IndexKey]) -> Iterator[Similar]:
     """Our own that no checkpoint holds yet, and so no table of what is in force."""
     open_rows = (_OUTBOX.c.kind.in_(sorted(indicators.CARRIERS)), _OUTBOX.c.state.not_in(_PAST))
     for envelope in connection.scalars(sa.select(_OUTBOX.c.envelope).where(*open_rows)):
         opened = decode_envelope(envelope)
         said = stm.decode(opened.statement)
         for item in opened.objects if said.realm == sharing.REAL else ():
-            same = wanted & _keys(item.body, templates)
+            same = wanted & indicators.values_in(item.body)
             if same:
                 data = orjson.loads(item.body)
                 yield Similar(

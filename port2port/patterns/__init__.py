@@ -10,7 +10,7 @@ from port2port.patterns.compiled import CompiledPattern, Observed
 from port2port.patterns.errors import PatternError
 from port2port.patterns.expressions import IndexKey, Value, is_unique
 from port2port.patterns.grammar import TemplateCache
-from port2port.patterns.parse import compile_pattern
+from port2port.patterns.parse import compile_pattern, guards_in
 
 __all__ = [
     "CompiledPattern",
@@ -20,5 +20,6 @@ __all__ = [
     "TemplateCache",
     "Value",
     "compile_pattern",
+    "guards_in",
     "is_unique",
 ]

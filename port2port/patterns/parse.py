@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final
 
 from port2port.patterns.compiled import Alternative, Bracket, CompiledPattern, guards_of
 from port2port.patterns.errors import PatternError
-from port2port.patterns.expressions import Comparison, Expression, Joined, Value
+from port2port.patterns.expressions import Comparison, Expression, Guards, Joined, Value
 from port2port.patterns.tokens import END, Token, tokenise
 
 if TYPE_CHECKING:
@@ -40,6 +40,11 @@ def compile_pattern(text: str, templates: TemplateCache) -> CompiledPattern:
     except PatternError as error:
         raise PatternError(error.text, **{**error.facts, "template_miss": miss}) from error
     return CompiledPattern(text=text, alternatives=alternatives, index_keys=guards_of(alternatives), template_miss=miss)
+
+
+def guards_in(text: str) -> Guards:
+    """The index keys of a pattern whose grammar was checked when it came. Raises PatternError as above."""
+    return guards_of(_Parser(tokenise(text)).pattern())
 
 
 class _Parser:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+import orjson
 import pytest
 import sqlalchemy as sa
 from alembic import command
@@ -16,7 +17,7 @@ import node.migrations
 from node import alarms, indicators, store, tables
 from node.alarms import Code
 from node.store import NodeStore, open_store
-from port2port.clock import to_ms
+from port2port.clock import from_ms, to_ms
 from port2port.console.tables import console_metadata
 from port2port.database import make_engine, sqlite_url, write
 from port2port.tlp import Tlp
@@ -120,3 +121,16 @@ def test_the_upgraded_tables_are_those_of_a_new_database(old: tuple[NodeStore, l
     assert old[0].read_now(differences) == []
     keys = old[0].read_now(lambda c: sa.inspect(c).get_pk_constraint("indicator"))
     assert keys["constrained_columns"] == ["realm", "issuer", "stix_id"]
+
+
+def test_what_indicators_name_is_read_from_the_patterns_there_are(tmp_path: Path) -> None:
+    url, rows = sqlite_url(tmp_path / "n.db"), [indicator_row(number, "real") for number in (1, 2, 3)]
+    patterns = ("[vessel:mmsi = '205123456']", "[vessel:mmsi = '205000001']", "[vessel:name MATCHES 'x']")
+    for row, pattern in zip(rows, patterns, strict=True):
+        said = {"type": "indicator", "pattern": pattern}
+        row["body"] = orjson.dumps({"stix": orjson.dumps(said).decode()})
+    at_revision(url, "0009", [("indicator", row) for row in rows])
+    opened, asked = open_store(url), [("vessel:mmsi", "205123456"), ("vessel:name", "x")]
+    found = opened.read_now(lambda c: indicators.naming(c, asked, from_ms(5), most=9))
+    opened.close()
+    assert [one.stix_id for one in found] == [rows[0]["stix_id"]]
