@@ -8,11 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from node import act_store, acts, desk_items, drafts
-from node.acts import preparing
+from node import act_store, acts, desk_items, drafts, suppressions
+from node.acts import preparing, silencing
 from node.acts.asked import ActWaitsError, Asked
 from node.findings import Severity
 from node.review import Choice
+from node.two_person import TwoPersonRule
 from tests.fakes.desks import B, Desk, Harbour, a_finding
 
 
@@ -23,8 +24,8 @@ def desk(tmp_path: Path) -> Iterator[Desk]:
     made.close()
 
 
-def asked(desk: Desk) -> Asked:
-    return Asked(roster=desk.roster, officer="o1", now=desk.fed.clock.now())
+def asked(desk: Desk, rule: TwoPersonRule | None = None) -> Asked:
+    return Asked(roster=desk.roster, officer="o1", now=desk.fed.clock.now(), rule=rule or TwoPersonRule())
 
 
 def reject_many(desk: Desk, *names: str) -> acts.Prepared:
@@ -82,3 +83,19 @@ def test_drafts_that_are_being_rejected_together_are_not_decided_besides(desk: D
 def test_a_draft_named_twice_is_rejected_once(desk: Desk) -> None:
     name = two_quiet_drafts(desk)[0]
     assert sign(desk, reject_many(desk, name, name.lower())).state == act_store.DONE
+
+
+def test_half_a_decision_to_silence_falls_with_the_key_that_gave_it(desk: Desk) -> None:
+    rule, until = TwoPersonRule(actions=frozenset({"suppress"})), desk.fed.clock.now() + timedelta(hours=1)
+    act = desk.node.store.write_now(
+        lambda c: silencing.suppress(
+            c, desk.author, asked(desk, rule), kind="mute", what="geofence", reason="tender", until=until
+        )
+    )
+    sign(desk, act)
+    desk.feed.log(desk.fed.revoke_key(desk.fed.ports[B].officer.key_id))
+    desk.pull()
+    back = sign(desk, act, 2)
+    assert (back.state, back.reason) == (act_store.RETURNED, "the key of o1 was revoked")
+    now = desk.fed.clock.now()
+    assert desk.node.store.read_now(lambda c: suppressions.in_force(c, now)) == []
