@@ -29,7 +29,6 @@ from hub.intake import Checker, IntakeJudge, Outcome, Result
 from hub.intake.results import of_error, of_outcome
 from hub.picture import Reading
 from hub.recovery import Admission
-from hub.transparency import Outcome as LogOutcome
 from hub.transparency import fold_roster
 from port2port.canonical import Json
 from port2port.clock import from_ms, to_ms
@@ -210,7 +209,6 @@ class MemberPages:
             result = await self._admitted(request, form)
         except UNCONFIRMED as error:
             return await self._list(request, 403, admit=_unconfirmed(request, error))
-        await looked_up(self._picture, request, "member.admit", str(result.index), outcome=result.outcome.name.lower())
         if result.outcome not in {Outcome.ACCEPTED, Outcome.DUPLICATE}:
             return await self._list(request, 422, admit=say(NOT_TAKEN) % {"why": f"{result.code}, {result.text}"})
         self._picture.feed.wake()
@@ -228,16 +226,23 @@ class MemberPages:
         at = await picture.store.database.read(fold_roster)
         checked = await asyncio.to_thread(checker.check, raw, None, at)
         if checked.candidate is None:
-            return checked.result or of_error(PolicyError("this statement could not be checked"))
+            refused = checked.result or of_error(PolicyError("this statement could not be checked"))
+            await picture.store.database.write(lambda c: self._note_admit(c, request, refused))
+            return refused
         candidate, judge = checked.candidate, Admission(IntakeJudge(Audiences()), picture.clock)
 
-        def append(connection: Connection) -> LogOutcome:
+        def append(connection: Connection) -> Result:
             letting_in.require(picture, connection, request, form)
             (outcome,) = picture.log.append_in(connection, [candidate], judge)
-            return outcome
+            result = of_outcome(outcome, candidate.work.digest)
+            self._note_admit(connection, request, result)
+            return result
 
-        outcome = await picture.store.database.write(append)
-        return of_outcome(outcome, candidate.work.digest)
+        return await picture.store.database.write(append)
+
+    def _note_admit(self, connection: Connection, request: Request, result: Result) -> None:
+        outcome = result.outcome.name.lower()
+        self._picture.signin.note(connection, request, "member.admit", str(result.index), outcome=outcome)
 
     # --- decisions ----------------------------------------------------------------------------------------------
 

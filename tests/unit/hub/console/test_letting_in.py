@@ -100,6 +100,14 @@ def test_a_signed_file_is_taken_in_confirmed_over_its_hash(console: PictureConso
     assert sent("/members/admit", signed, assertion=answer).status_code == 403
     assert sent("/members/admit", signed).status_code == 403
     assert console.desk.log.head().next == before
+    broken = sa.text(
+        "CREATE TRIGGER full BEFORE INSERT ON audit WHEN NEW.event = 'member.admit' BEGIN SELECT RAISE(ABORT, 'x'); END"
+    )
+    console.desk.store.database.write_now(lambda c: c.execute(broken) and None)
+    answer = key.sign(sent("/members/confirm", signed).text)
+    assert sent("/members/admit", signed, assertion=answer).status_code >= 500
+    assert console.desk.log.head().next == before, "what is not written down is not done"
+    console.desk.store.database.write_now(lambda c: c.execute(sa.text("DROP TRIGGER full")) and None)
     answer = key.sign(sent("/members/confirm", signed).text)
     assert "It is in the log as entry" in sent("/members/admit", signed, assertion=answer).text
     assert console.desk.log.head().next == before + 1
