@@ -10,6 +10,8 @@ import orjson
 import pytest
 import rfc8785
 import stix2
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from node.findings import FindingKind
 from node.report_kinds import KINDS
@@ -24,6 +26,7 @@ from port2port.stix.pseudonyms import is_pseudonym, names_person, pseudonym
 from port2port.stix.registration import register
 from port2port.stix.schema_files import Schemas, read_schema
 from port2port.stix.validate import StixValidator
+from tests.fakes.examples import many
 from tools import stix_profile
 
 CARRIED = StixValidator(TemplateCache())
@@ -316,3 +319,27 @@ def test_every_kind_of_report_and_finding_is_a_way_of_working():
 
 def test_a_vessel_keeps_the_id_it_had():
     assert orjson.loads(objects.vessel(imo="9074729"))["id"] == "vessel--0e5cfc6d-f972-5dce-bfb3-0586d4bc39bb"
+
+
+# Against stix2.parse: what we accept of ours, it accepts, and whatever the value is, the answer is ours.
+
+ODD = st.sampled_from([None, True, 0, -1, 91, 2.5, "", "x", "0" * 64, [], [""], {}, {"a": []}, ["x", 5], 10**9])
+
+
+@settings(max_examples=many(600), deadline=None)
+@given(st.data())
+def test_what_we_accept_of_our_own_types_stix2_accepts(data):
+    value = publishing.example(data.draw(st.sampled_from(publishing.examples())))
+    for name in data.draw(st.lists(st.sampled_from([*sorted(value), "x_new", "lang"]), max_size=2)):
+        if data.draw(st.booleans()):
+            value.pop(name, None)
+        else:
+            value[name] = data.draw(ODD)
+    try:
+        OUTLET.validate(orjson.dumps(value, option=orjson.OPT_SORT_KEYS))
+    except ProfileError as error:
+        if error.text == "the object could not be validated":
+            pytest.fail(repr(value))
+        return
+    register()
+    assert stix2.parse(value, allow_custom=True)["id"] == value["id"]
