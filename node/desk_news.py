@@ -6,6 +6,7 @@ that sees the same again is new news.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -19,10 +20,12 @@ from sqlalchemy.engine import Connection
 from node import hits, indicators, sightings, tables
 from node.hits import Hit
 from node.watch import Handling
+from port2port.limits import LIMITS
 
 _SIGHTING: Final = tables.SightingRow.__table__  # type: ignore[attr-defined]  # SQLModel adds it
 NEWS_FOR: Final = timedelta(hours=24)
-MOST: Final = 50
+MOST: Final = 50  # of one port: whoever sees much hides nothing that others saw
+AHEAD: Final = timedelta(milliseconds=LIMITS.clock_ahead_ms)  # what is written later than now would stay news for ever
 _ID_CHARS: Final = 16
 
 
@@ -38,16 +41,21 @@ class SeenElsewhere:
 
 
 def seen_elsewhere(connection: Connection, now: datetime) -> Iterator[SeenElsewhere]:
-    """Each port once for each of our indicators, by its latest sighting; those of the last day, the newest first."""
+    """Each port once for each of our indicators, by its latest sighting; those of the last day, the newest first.
+
+    When it was seen, and when that was written, are the other port's own words.
+    """
     query = sa.select(_SIGHTING).where(_SIGHTING.c.state == sightings.INCOMING)
     told: set[tuple[str, str]] = set()
+    shown: Counter[str] = Counter()
     for row in connection.execute(query.order_by(_SIGHTING.c.last_ms.desc(), _SIGHTING.c.stix_id)):
         ours = (row.issuer, row.subject)
         if ours in told or not row._mapping["count"]:  # noqa: SLF001  # a row's own ``count`` is the tuple method
             continue
         told.add(ours)
         at = datetime.fromisoformat(orjson.loads(row.body)["created"])
-        if now - at <= NEWS_FOR and len(told) <= MOST:
+        if -AHEAD <= now - at <= NEWS_FOR and shown[row.issuer] < MOST:
+            shown[row.issuer] += 1
             name = sha256(f"{row.issuer}/{row.stix_id}".encode()).hexdigest()[:_ID_CHARS]
             yield SeenElsewhere(
                 id=name, by=row.issuer, title=_title(connection, row.subject), stix_id=row.subject, at=at
