@@ -104,26 +104,27 @@ def test_a_draft_is_published_with_one_touch_of_a_passkey(chromium: Browser, des
     assert given.key_id in desk.fed.roster.keys
 
 
-def test_two_officers_at_two_desks_publish_personal_data(chromium: Browser, desk: DeskConsole) -> None:
+def test_two_officers_at_two_desks_publish_personal_data_by_passkey(chromium: Browser, desk: DeskConsole) -> None:
     desk.draft(recent())
     with running(desk.parts) as origin, opened(chromium, origin) as first, opened(chromium, origin) as second:
-        sign_in(first, "o1")
-        sign_in(second, "o2")
+        for watched, who in ((first, "o1"), (second, "o2")):
+            sign_in(watched, who)
+            enrol_passkey(watched, desk, who)
         first.go("/drafts/D1")
         first.page.get_by_label("It holds personal data: two officers sign").check()
         first.page.get_by_role("button", name="Freeze and sign").click()
         first.ready()
-        first.page.get_by_label("Passphrase of your key file").fill(PASSPHRASE)
         first.page.get_by_role("button", name="Sign").click()
         expect(first.page.get_by_text("You have signed.")).to_be_visible()
         second.go("/")
         second.page.get_by_role("link", name=re.compile("Signature wanted")).click()
         second.ready()
         expect(second.page.get_by_text("it holds personal data")).to_be_visible()
-        second.page.get_by_label("Passphrase of your key file").fill(PASSPHRASE)
         second.page.get_by_role("button", name="Sign and publish").click()
         expect(heading(second)).to_contain_text("Sent")
     assert desk.do(lambda c: drafts.get(c, "D1")).state == drafts.PUBLISHED
+    given = [desk.fed.roster.keys[one.key_id] for one in desk.do(lambda c: act_store.signatures(c, "A1"))]
+    assert {(key.pseudonym, key.public.scheme) for key in given} == {("o1", "webauthn-es256"), ("o2", "webauthn-es256")}
 
 
 def test_readers_follow_what_is_ticked_and_nobody_cannot_be_published_to(chromium: Browser, desk: DeskConsole) -> None:
