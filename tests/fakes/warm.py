@@ -87,6 +87,7 @@ def warmed() -> Iterator[Warm]:
                 pass_fds=[theirs.fileno()],
                 stdin=subprocess.DEVNULL,
                 cwd=REPOSITORY,
+                env={**os.environ, "OPENBLAS_NUM_THREADS": "1"},  # no thread may run where one forks
             )
         try:
             yield Warm(control=ours)
@@ -101,6 +102,7 @@ def _serve(control: socket.socket) -> None:
             importlib.import_module(module.name)
     gc.collect()
     gc.freeze()
+    assert len([*Path("/proc/self/task").iterdir()]) == 1
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody here asks how a child ended: it says so itself
     while True:
         request, files, _, _ = socket.recv_fds(control, _REQUEST_BYTES, _FILES)
