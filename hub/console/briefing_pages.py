@@ -27,6 +27,7 @@ from port2port.console.app import Section
 from port2port.console.pages import Tab, page
 from port2port.console.people import current, needs
 from port2port.console.words import N_
+from port2port.errors import NotFoundError
 
 BRIEFING_TAB: Final = Tab(path="/briefing", label=N_("Briefing"), icon="file-text", key="b", roles=frozenset(READS))
 LONGEST: Final = timedelta(days=92)
@@ -86,9 +87,12 @@ class ReadingPages:
         )
 
     def _made(
-        self, person: Any, period: tuple[datetime, datetime], size: int, connection: Connection, _reading: Reading
+        self, person: Any, period: tuple[datetime, datetime], size: int, connection: Connection, reading: Reading
     ) -> Briefing:
+        """As it was with so many entries, for whose member belongs today. Raises NotFoundError."""
         picture = self._picture
+        if not reading.roster.is_member(person.member):  # the roster of then would let him read on
+            raise NotFoundError("there is nothing to brief about")
         start, end = period
         return briefing(connection, picture.audiences, picture.log, reader_of(person), start=start, end=end, size=size)
 

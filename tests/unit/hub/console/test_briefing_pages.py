@@ -51,6 +51,16 @@ def test_a_briefing_tells_nothing_that_its_reader_may_not_read(console: PictureC
     assert "TLP:AMBER" not in outside
 
 
+def test_who_belongs_no_more_reads_no_briefing_of_the_time_when_he_did(console: PictureConsole) -> None:
+    desk, visitor, address = console.desk, console.visitor("belgg"), f"/briefing?{PERIOD}&size=3"
+    desk.admit([desk.fed.publish("beanr", tlp=Tlp.AMBER, recipients=("belgg",))])
+    assert "cloned identity" in visitor.get(address).text
+    desk.admit([desk.fed.set_status("suspend-member", "belgg")])
+    answer = visitor.get(address)
+    assert "cloned identity" not in answer.text
+    assert answer.status_code == 404
+
+
 @pytest.mark.parametrize(
     ("query", "words"),
     [
