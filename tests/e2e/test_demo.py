@@ -158,7 +158,7 @@ def test_a_demo_that_is_told_to_stop_leaves_nothing_behind(tmp_path: Path) -> No
     process = start(tmp_path / "demo")
     log = tmp_path / "demo" / "hub.log"
     try:
-        wait_until(lambda: log.exists() and "ready" in log.read_text(), what="the hub is up", deadline_s=LIMIT_S)
+        wait_until(lambda: log.exists() and "ready" in log.read_text(), what="the hub is up", deadline_s=DEADLINE_S)
         assert len(in_session(process.pid)) > 1
         process.terminate()
         assert process.wait(60) == 128 + signal.SIGTERM
