@@ -17,11 +17,14 @@ from node.console.context import DeskContext
 from node.officers import OfficerKey
 from port2port.console.passkeys import Passkey
 from port2port.console.people import Person
-from port2port.console.signin.standing import KnownKey, Standing
+from port2port.console.roles import Role
+from port2port.console.signin.standing import SIGNERS, KnownKey, Standing
 from port2port.errors import NotFoundError, UnavailableError
 from port2port.join_request import JoiningKey
 from port2port.key_request import KeyRequest, message_of
 
+TOPIC: Final = "keys"
+LOOK_S: Final = 2.0
 PATIENCE_S: Final = 8.0  # a person waits before the page; he can press again
 _STANDINGS: Final = {
     officers.NOT_OFFERED: Standing.NOT_OFFERED,
@@ -32,6 +35,23 @@ _STANDINGS: Final = {
     officers.REVOKED: Standing.REVOKED,
     officers.EXPIRED: Standing.EXPIRED,
 }
+
+
+def may_hear(person: Person) -> bool:
+    """Whether the pages of keys are this person's."""
+    return person.has(*SIGNERS, Role.ADMIN)
+
+
+async def feed(desk: DeskContext) -> None:
+    """Tell open pages when a key is offered, comes into force, is lost or revoked; until cancelled."""
+    offers, before = KeyOffers(desk), None
+    while True:
+        if desk.live.readers:
+            now = await desk.store.read(offers.listed)
+            if before not in {None, tuple(now)}:
+                desk.live.publish(TOPIC, "changed", {}, to=may_hear)
+            before = tuple(now)
+        await desk.clock.sleep(LOOK_S)
 
 
 class KeyOffers:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Final
 
-from node.console import desk_pages, keeping_pages, sent_pages, traffic_pages, watch_rooms
+from node.console import desk_pages, keeping_pages, key_offers, sent_pages, traffic_pages, watch_rooms
 from node.console.act_pages import ActRoom
 from node.console.context import DeskContext
 from node.console.desk_pages import DeskRoom
@@ -43,4 +44,4 @@ def sections(desk: DeskContext) -> Sequence[Section]:
 def services(desk: DeskContext) -> Sequence[Service]:
     """What feeds the live stream beside the server."""
     feeds = Feeds(desk)
-    return (feeds.watch, feeds.sail, *watch_rooms.services(desk))
+    return (feeds.watch, feeds.sail, partial(key_offers.feed, desk), *watch_rooms.services(desk))

@@ -233,6 +233,11 @@ def page(request: Request, template: str, status: int = 200, **facts: object) ->
     return HTMLResponse(_pages(request).write(request, template, facts), status)
 
 
+def asks_for_a_piece(request: Request) -> bool:
+    """Whether htmx asks, which takes the piece that changes and no page around it."""
+    return request.headers.get("HX-Request") == "true"
+
+
 def fragment(request: Request, template: str, status: int = 200, **facts: object) -> Response:
     """A piece of a page, for htmx."""
     return HTMLResponse(_pages(request).write(request, template, facts), status)

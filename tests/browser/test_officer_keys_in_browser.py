@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from playwright.sync_api import expect
 
+from node.console import key_offers
 from port2port.console import accounts, passkeys
 from tests.fakes.browser import Watched, opened
-from tests.fakes.console import running
+from tests.fakes.console import published, running
 from tests.fakes.desk_console import served_desk
 
 if TYPE_CHECKING:
@@ -79,14 +80,21 @@ def test_an_officer_offers_his_passkey_sees_it_in_force_and_reports_it_lost(chro
         account = desk.do(lambda c: accounts.by_pseudonym(c, "o1"))
         assert account is not None
         [made] = desk.do(lambda c: passkeys.of_account(c, account.id))
-        desk.to_roster(made, "o1")
-        watched.go("/me")
-        expect(main(watched)).to_contain_text("in force until")
-        fits(watched)
-
         sign_in(admin, "d1", "/accounts/keys")
         expect(main(admin)).to_contain_text("o2")
+        expect(main(admin)).to_contain_text("waiting for the coordinators")
         fits(admin)
+
+        watched.go("/me")  # what axe has left on elements is gone
+        for page in (watched, admin):
+            page.page.evaluate("window.sameDocument = true")
+        desk.to_roster(made, "o1")
+        published(desk.parts, key_offers.TOPIC, {}, to=key_offers.may_hear)
+        expect(main(watched)).to_contain_text("in force until")
+        expect(main(watched)).not_to_contain_text("waiting for the coordinators")
+        expect(main(admin)).not_to_contain_text("waiting for the coordinators")
+        assert all(page.page.evaluate("window.sameDocument") for page in (watched, admin))
+        fits(watched)
 
         watched.page.get_by_text("It is lost, or somebody else may have it").first.click()
         watched.page.get_by_role("button", name="Report it lost").first.click()

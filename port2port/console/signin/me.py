@@ -15,7 +15,7 @@ from starlette.routing import Route
 
 from port2port.clock import from_ms
 from port2port.console import accounts, challenges, local, passkeys, sessions
-from port2port.console.pages import page
+from port2port.console.pages import asks_for_a_piece, page
 from port2port.console.passkeys import Holder, PasskeyError
 from port2port.console.people import Person, current, needs
 from port2port.console.roles import Role
@@ -254,7 +254,7 @@ class Me:
 
         return page(
             request,
-            "signin/me.html",
+            "signin/_my_keys.html" if asks_for_a_piece(request) else "signin/me.html",
             status,
             message=message or next((words for name, words in _GOOD.items() if request.query_params.get(name)), ""),
             good=not message,

@@ -15,7 +15,7 @@ from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.routing import Route
 
 from port2port.console import accounts, challenges, passkeys, sessions, stepup
-from port2port.console.pages import page
+from port2port.console.pages import asks_for_a_piece, page
 from port2port.console.passkeys import Passkey, PasskeyError
 from port2port.console.people import Person, current, needs
 from port2port.console.roles import Role
@@ -153,7 +153,8 @@ class Signing:
 
     async def _page(self, request: Request, message: str, status: int = 200) -> Response:
         keys = await self._signin.read(self._keys.listed)
-        return page(request, "signin/keys.html", status, keys=keys, message=message, good=message == GONE)
+        template = "signin/_all_keys.html" if asks_for_a_piece(request) else "signin/keys.html"
+        return page(request, template, status, keys=keys, message=message, good=message == GONE)
 
 
 def _mine(connection: Connection, person: Person, key_id: str) -> Passkey:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
@@ -9,10 +10,13 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from node import officers, store
+from node.console import key_offers
 from port2port import key_request
 from port2port.console import accounts, passkeys
+from port2port.console.people import Person
 from port2port.console.roles import Role
 from tests.fakes.authenticator import Authenticator
+from tests.fakes.clock import FakeClock
 from tests.fakes.desk_console import DeskConsole, DeskVisitor, desk_console
 from tests.fakes.signin import console as plain_console
 
@@ -158,6 +162,44 @@ def test_a_lost_key_signs_and_opens_nothing_more_here(shared: DeskConsole) -> No
     shared.harbour.feed.log(shared.fed.revoke_key(officer.passkey.key_id))
     shared.pull()
     assert officer.state() == officers.REVOKED
+
+
+def test_open_pages_are_told_when_a_key_comes_into_force_and_only_those_who_have_such_a_page(
+    shared: DeskConsole,
+) -> None:
+    officer = Newcomer(shared, "o13", 79)
+    officer.offer()
+    desk, clock = shared.context, shared.fed.clock
+
+    def heard() -> list[Any]:
+        return [one.to for one in desk.live._ring if one.topic == key_offers.TOPIC]
+
+    async def story() -> None:
+        task = asyncio.create_task(key_offers.feed(desk))
+        for _ in range(3):
+            await settled(clock)
+        assert heard() == []
+        await asyncio.to_thread(shared.to_roster, officer.passkey, "o13")
+        for _ in range(3):
+            await settled(clock)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+    async def settled(clock: FakeClock) -> None:
+        clock.advance(2)
+        for _ in range(40):
+            await asyncio.sleep(0.002)
+
+    desk.live.readers += 1
+    asyncio.run(story())
+    desk.live.readers -= 1
+    [to] = heard()
+    people = {role: officer_as(role) for role in Role}
+    assert {role for role, person in people.items() if to(person)} == {Role.OFFICER, Role.APPROVER, Role.ADMIN}
+
+
+def officer_as(role: Role) -> Person:
+    return Person(account="x", pseudonym="x", member="beanr", roles=frozenset({role}), session="x")
 
 
 def test_an_admin_reports_the_key_of_an_officer_who_cannot_come_in(shared: DeskConsole) -> None:
