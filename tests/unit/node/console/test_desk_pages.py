@@ -316,8 +316,8 @@ def test_a_draft_that_changed_meanwhile_brings_all_of_a_row_back(console: DeskCo
         console.draft(a_finding(mmsi=f"20500000{number}", severity=Severity.LOW))
     visitor = console.visitor()
     visitor.send("/queue/reject", "/", row=["draft-D1", "draft-D2"], reason="Exercise")
-    visitor.send("/drafts/D2/reject", "/drafts/D2", reason="Not ours", version=version(console, "D2"))
-    visitor.send("/acts/A2/sign", "/acts/A2", passphrase=PASSPHRASE)
+    later = a_finding().found_at + timedelta(minutes=9)
+    console.draft(a_finding(mmsi="205000002", severity=Severity.HIGH, at=later))
     visitor.send("/acts/A1/sign", "/acts/A1", passphrase=PASSPHRASE)
     assert console.do(lambda c: act_store.get(c, "A1")).state == act_store.RETURNED
     assert console.do(lambda c: drafts.get(c, "D1")).state == drafts.OPEN
