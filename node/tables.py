@@ -12,11 +12,8 @@ import sqlalchemy as sa
 from sqlalchemy.orm import registry
 from sqlmodel import Field, SQLModel
 
-NAMING: Final = {
-    "ix": "ix_%(table_name)s_%(column_0_N_name)s",
-    "uq": "uq_%(table_name)s_%(column_0_N_name)s",
-    "pk": "pk_%(table_name)s",
-}
+_BY_COLUMNS: Final = {kind: f"{kind}_%(table_name)s_%(column_0_N_name)s" for kind in ("ix", "uq")}
+NAMING: Final = {**_BY_COLUMNS, "pk": "pk_%(table_name)s"}
 metadata = sa.MetaData(naming_convention=NAMING)
 
 
@@ -30,9 +27,8 @@ def _given_key() -> int:
 
 
 def _big(*, default: int | None = None, index: bool = False) -> int:
-    return Field(  # type: ignore[no-any-return]  # Field is untyped
-        default=default, sa_type=sa.BigInteger, index=index, nullable=False
-    )
+    made: int = Field(default=default, sa_type=sa.BigInteger, index=index, nullable=False)
+    return made
 
 
 def _big_or_none() -> int | None:
@@ -81,7 +77,6 @@ class Entry(NodeRow, table=True):
     own: bool
     disputed: bool = False
     reaffirmed: bool = False
-
     __table_args__ = (sa.Index("ix_entry_signer_seq", "signer", "seq"),)
 
 
@@ -134,7 +129,6 @@ class Outbox(NodeRow, table=True):
     text: str = ""
     step: int = 0
     attempts: int = 0
-
     __table_args__ = (sa.UniqueConstraint("signer", "seq"),)
 
 
@@ -201,7 +195,6 @@ class Alarm(NodeRow, table=True):
     times: int = 1
     cleared_ms: int | None = _big_or_none()
     seen_by: str = ""
-
     __table_args__ = (sa.UniqueConstraint("code", "subject"),)
 
 
@@ -391,10 +384,7 @@ class ActSignatureRow(NodeRow, table=True):
 
 
 class HitAnswerRow(NodeRow, table=True):
-    """What an officer answered to a hit; ``sighting_id`` is the stay in view it was about: a later stay asks again.
-
-    Whoever can write here can make an officer believe that a hit was answered; the decision itself is in the audit.
-    """
+    """What an officer answered to a hit; ``sighting_id`` is the stay in view it was about: a later stay asks again."""
 
     __tablename__ = "hit_answer"
     sighting_id: str = Field(primary_key=True)
