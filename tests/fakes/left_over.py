@@ -91,5 +91,5 @@ def left_over(english: str, other: str) -> list[str]:
 
 
 def _is_english(text: str) -> bool:
-    words = re.findall(r"[a-z']+", text.lower())
+    words = re.findall(r"(?<!\w)[a-z']+(?!\w)", text.lower())  # whole ones: a digest has "be" in it
     return len(words) > 1 and any(word in _ENGLISH for word in words)

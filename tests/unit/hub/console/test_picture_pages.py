@@ -110,7 +110,10 @@ def test_who_only_reads_cannot_acknowledge(console: PictureConsole) -> None:
 @pytest.mark.parametrize("role", [Role.AUDITOR, Role.ADMIN])
 def test_who_is_given_no_content_sees_no_picture(console: PictureConsole, role: Role) -> None:
     visitor = console.visitor("beanr", role)
-    assert {visitor.get(path).status_code for path in ("/", "/picture/strip", "/picture/drawn")} == {404}
+    assert {visitor.get(path).status_code for path in ("/picture/strip", "/picture/drawn")} == {404}
+    led = visitor.get("/")
+    assert led.status_code == 303, "to a page that he may read"
+    assert led.headers["location"] != "/"
 
 
 def test_who_is_signed_out_goes_to_sign_in(console: PictureConsole) -> None:
