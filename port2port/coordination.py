@@ -27,6 +27,8 @@ from port2port.envelope import PAYLOAD_TYPE, Signature
 from port2port.errors import ConflictError, MalformedError, PolicyError
 from port2port.genesis import Genesis, from_b64, from_statement, pinned, to_b64
 from port2port.ids import FEDERATION_ISSUER, is_key_id
+from port2port.join_request import JoinRequest
+from port2port.key_request import KeyRequest
 from port2port.keys import Ed25519Key, PublicKey
 from port2port.limits import LIMITS, MIB
 from port2port.roster import Roster, apply, found
@@ -38,6 +40,7 @@ from port2port.wire import decode_envelope, encode_envelope, encode_signed
 
 CONTROL_LOG_BYTES: Final = 32 * MIB
 PROPOSAL_BYTES: Final = 256 * 1024
+_KEY_OPS: Final = ("add-key", "add-witness-key")
 _FAR_MS: Final = 2**47  # when a proposal will be logged is not known yet; only a future revocation could mind
 
 
@@ -184,6 +187,30 @@ def require_sound(proposal: Proposal, control: ControlLog) -> None:
     if said.kind in CHAIN_KINDS:
         digest = dsse.digest_of(proposal.statement)
         apply(control.roster, said, digest=digest, index=control.seen.size, received_ms=_FAR_MS)
+
+
+def require_asked(proposal: Proposal, request: JoinRequest | KeyRequest) -> None:
+    """That a proposal gives a member the very keys of this request, and nobody another one. Raises PolicyError.
+
+    Who compared the fingerprint of the request by telephone then knows what the first coordinator's proposal says.
+    """
+    ops = proposal.parsed.body.get("ops")
+    given = [op for op in ops if isinstance(op, dict) and op.get("op") in _KEY_OPS] if isinstance(ops, list) else []
+    asked: list[dict[str, Json]] = [
+        {"op": "add-key", "member": request.member, "key": item.public.to_json(), "pseudonym": item.pseudonym}
+        for item in request.keys
+    ]
+    if isinstance(request, JoinRequest):
+        asked.append({"op": "add-witness-key", "member": request.member, "public": to_b64(request.witness_key)})
+    found = [{name: value for name, value in op.items() if name != "not_after_ms"} for op in given]
+    if sorted(map(canonical.dumps, found)) != sorted(map(canonical.dumps, asked)):
+        raise PolicyError("the proposal gives other keys than this request asks for: sign nothing, and ask who made it")
+
+
+def gives_keys(proposal: Proposal) -> bool:
+    """Whether a proposal gives a member keys, which somebody asked for with a fingerprint."""
+    ops = proposal.parsed.body.get("ops")
+    return isinstance(ops, list) and any(isinstance(op, dict) and op.get("op") in _KEY_OPS for op in ops)
 
 
 def propose_suspension(

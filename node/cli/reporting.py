@@ -44,7 +44,8 @@ def run(args: argparse.Namespace) -> int:
         draft = desk.write(add)
         lines = [
             *review.describe(draft),
-            f"nothing is sent yet; publish it with: port2port-node review publish {draft.id}",
+            "nothing is sent yet; publish it with:",
+            f"  port2port-node review publish {draft.id} --config {args.config} --officer YOU",
         ]
         show(args, {"id": draft.id, "statements": []}, lines)
     return 0

@@ -46,6 +46,11 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     approve.add_argument("file", type=Path, help="genesis proposal, join request, key request or proposal")
     _common(approve, needs_log=False)
     _output(approve)
+    approve.add_argument(
+        "--request",
+        type=Path,
+        help="another coordinator's proposal: the request it answers, to compare fingerprints",
+    )
     approve.add_argument("--name", help="join request of a new member: its full name (else it is asked for)")
     approve.add_argument("--kind", choices=sorted(MEMBER_KINDS), default="port", help="new member: what it is")
     approve.add_argument("--locode", action="append", default=[], help="new member: UN/LOCODE, may be repeated")
@@ -57,7 +62,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     what.add_argument("--member", help="member to remove with all its keys")
     what.add_argument("--witness-key", metavar="BASE64", help="witness key of a node that is gone")
     revoke.add_argument("--since", help="key was in wrong hands since, e.g. 2026-11-22T01:00:00.000Z")
-    revoke.add_argument("--reason", required=True)
+    revoke.add_argument("--reason", required=True, help="why, as every member will read it")
     _common(revoke, needs_log=True)
     _output(revoke)
     group = commands.add_parser("group", help="make the next version of a sharing group")
@@ -173,13 +178,33 @@ def _approve(args: argparse.Namespace, clock: Clock) -> int:
             return _sign_and_write(args, desk, made, None)
         control = _log(args, desk)
         coordination.require_sound(made, control)
+        _compare(args, made)
         return _sign_and_write(args, desk, made, control)
     control = _log(args, desk)
-    if kind == key_request.TYPE:
-        ops = _offer_ops(key_request.decode(raw), control, clock)
+    request = _request(raw)
+    if isinstance(request, KeyRequest):
+        ops = _offer_ops(request, control, clock)
     else:
-        ops = _join_ops(args, decode_join_request(raw), control, clock)
+        ops = _join_ops(args, request, control, clock)
     return _decide(args, desk, control, "roster", ops=ops, clock=clock)
+
+
+def _request(raw: bytes) -> JoinRequest | KeyRequest:
+    return key_request.decode(raw) if coordination.type_of(raw) == key_request.TYPE else decode_join_request(raw)
+
+
+def _compare(args: argparse.Namespace, made: Proposal) -> None:
+    """What each further coordinator reads to the port, as the first one did: of the request, held to the proposal."""
+    if args.request is not None:
+        request = _request(_read(args.request))
+        coordination.require_asked(made, request)
+        print(_fingerprint(request))
+    elif coordination.gives_keys(made):
+        print("  no fingerprint to compare: give the port's own request, too, with --request REQUEST")
+
+
+def _fingerprint(request: JoinRequest | KeyRequest) -> str:
+    return f"  fingerprint  {request.fingerprint}   <- compare by telephone with what the node shows"
 
 
 def _join_ops(
@@ -190,7 +215,7 @@ def _join_ops(
     if request.federation != control.roster.genesis.federation:
         raise PolicyError("the join request is for another federation")
     print(f"join request of {member}, node {request.node}")
-    print(f"  fingerprint  {request.fingerprint}   <- compare by telephone with what the node shows")
+    print(_fingerprint(request))
     ops: list[dict[str, Json]] = []
     if member not in control.roster.member_table:
         ops.append(_new_member(args, member, _full_name(args, member)))
@@ -206,7 +231,7 @@ def _offer_ops(request: KeyRequest, control: ControlLog, clock: Clock) -> list[d
         raise PolicyError("the key request is for another federation")
     key_request.require_sound(request, control.roster)
     print(f"further keys of {request.member}: {', '.join(map(_offered, request.keys))}")
-    print(f"  fingerprint  {request.fingerprint}   <- compare by telephone with what the node shows")
+    print(_fingerprint(request))
     return [_added(request.member, item, clock) for item in request.keys]
 
 
@@ -357,7 +382,7 @@ def _sign_and_write(args: argparse.Namespace, desk: Desk, made: Proposal, contro
     if needed:
         print(f"signed; {needed} more coordinator(s) must approve {args.out}")
     else:
-        print(f"complete; on the hub: port2port-hub admit {args.out}")
+        print(f"complete; on the hub: port2port-hub admit {args.out} --config HUB.TOML")
     return 0
 
 

@@ -56,7 +56,7 @@ _NOTE: Final = "Port of Antwerp-Bruges had the ship in its records. The terminal
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Hang ``demo`` into the command line."""
-    parser = subparsers.add_parser("demo", help="the main job in about a minute, on this machine alone")
+    parser = subparsers.add_parser("demo", help="the main job in a minute or two, on this machine alone")
     parser.add_argument("--dir", type=Path, default=Path("demo-run"), help="where it happens (default: %(default)s)")
     parser.add_argument("--stay", action="store_true", help="keep the screens up until Ctrl-C (a terminal always does)")
 

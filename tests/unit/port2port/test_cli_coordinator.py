@@ -202,6 +202,44 @@ def test_a_port_joins_with_two_approvals(scene, capsys):
     assert fingerprint in capsys.readouterr().out
 
 
+def test_the_second_coordinator_compares_the_fingerprint_of_what_the_first_proposed(scene, capsys):
+    scene.found()
+    request, half = scene.join_request("beanr"), scene.home / "half"
+    how = ("--control-log", scene.control(), "--yes", "--out")
+    scene.first.run("approve", request, "--name", "Port", *how, half)
+    fingerprint = scene.joining("beanr").fingerprint
+    capsys.readouterr()
+    scene.second.run("approve", half, *how, scene.home / "unseen")
+    said = capsys.readouterr().out
+    assert fingerprint not in said
+    assert "--request REQUEST" in said
+    scene.second.run("approve", half, "--request", request, *how, scene.home / "whole")
+    assert fingerprint in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("changed", ["key", "pseudonym", "witness_key", "member", "more"])
+def test_a_proposal_that_gives_other_keys_than_were_asked_for_is_not_signed(changed, scene):
+    scene.found()
+    asked, port = scene.joining("beanr"), scene.fed.ports["beanr"]
+    keys_of = list(asked.keys)
+    if changed == "key":
+        keys_of[1] = JoiningKey(public=scene.fed.key("hub's own").record("officer"), pseudonym="o1")
+    elif changed == "pseudonym":
+        keys_of[1] = dataclasses.replace(keys_of[1], pseudonym="o2")
+    elif changed == "more":
+        keys_of.append(JoiningKey(public=scene.fed.key("hub's own").record("officer"), pseudonym="o2"))
+    witness = scene.fed.key("hub's own").public if changed == "witness_key" else port.witness.public
+    member = "belgg" if changed == "member" else "beanr"
+    proposed = dataclasses.replace(asked, keys=tuple(keys_of), witness_key=witness, member=member)
+    half, out = scene.home / "half", scene.home / "out"
+    how = ("--control-log", scene.control(), "--yes", "--out")
+    other = scene.file("other.p2p-join", proposed.encode(scene.fed.clock.now()))
+    scene.first.run("approve", other, "--name", "Port", *how, half)
+    with pytest.raises(PolicyError, match="other keys than this request asks for"):
+        scene.second.run("approve", half, "--request", scene.join_request("beanr"), *how, out)
+    assert not out.exists()
+
+
 def test_a_key_exchanged_on_the_way_is_noticed(scene):
     scene.found()
     request = scene.join_request("beanr")
