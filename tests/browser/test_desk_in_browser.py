@@ -242,7 +242,7 @@ def test_a_report_written_by_hand_goes_from_photo_to_published(
         page.get_by_role("button", name="Put it on the desk").click()
         expect(heading(watched)).to_contain_text("D1")
         watched.ready()
-        page.wait_for_function("document.querySelector('.photos img')?.naturalWidth > 0")
+        page.wait_for_function("() => document.querySelector('.photos img')?.naturalWidth > 0")
         tick = page.get_by_label("Tell the readers of photo 1")
         expect(tick).not_to_be_checked()
         assert watched.axe() == []
