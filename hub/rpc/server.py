@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -21,6 +21,7 @@ from port2port.errors import ConfigurationError
 from port2port.limits import LIMITS
 from port2port.tls import SERVER_OPTIONS
 
+Configuration = grpc.ServerCertificateConfiguration
 logger = logging.getLogger(__name__)
 _RECEIVE: Final = ("grpc.max_receive_message_length", 2 * LIMITS.message_bytes)
 _OPTIONS: Final = (*(item for item in SERVER_OPTIONS if item[0] != _RECEIVE[0]), _RECEIVE)
@@ -50,13 +51,34 @@ class OwnCertificate:
 
     def credentials(self, *, mutual: bool) -> grpc.ServerCredentials:
         """For one port; ``mutual`` asks for a client certificate of our CA."""
-        roots = self._ca.root_pem if mutual else None
+        first, newer = self.watched(mutual=mutual)
+        return grpc.dynamic_ssl_server_credentials(
+            first,
+            newer,  # type: ignore[arg-type]  # None says "no change", which the stubs leave out
+            require_client_authentication=mutual,
+        )
 
-        def fetch() -> grpc.ServerCertificateConfiguration:
-            identity = self.current()
+    def watched(self, *, mutual: bool) -> tuple[Configuration, Callable[[], Configuration | None]]:
+        """The current one, and what answers at each new connection: a newer one once, else None.
+
+        The grpc core puts each answer in the place of the one before, which a handshake of the same moment may still
+        be using, and that ends the process: so it hears only of what is new.
+        """
+        roots = self._ca.root_pem if mutual else None
+        given = self.current()
+
+        def configured(identity: ServerIdentity) -> Configuration:
             return grpc.ssl_server_certificate_configuration([(identity.key, identity.chain)], roots)
 
-        return grpc.dynamic_ssl_server_credentials(fetch(), fetch, require_client_authentication=mutual)
+        def newer() -> Configuration | None:
+            nonlocal given
+            identity = self.current()
+            if identity is given:
+                return None
+            given = identity
+            return configured(identity)
+
+        return configured(given), newer
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

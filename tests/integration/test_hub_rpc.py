@@ -329,3 +329,12 @@ def test_the_hubs_own_certificate_is_exchanged_at_half_its_life_without_a_restar
         assert first == again != later
 
     run(story())
+
+
+def test_a_new_connection_hears_of_a_certificate_only_when_it_is_new(live):
+    clock = FakeClock(SystemClock().now())
+    _, newer = OwnCertificate(ca=live.ca, names=("localhost",), clock=clock).watched(mutual=True)
+    assert [newer(), newer()] == [None, None]
+    clock.advance(13 * 3600)
+    assert newer() is not None
+    assert newer() is None
