@@ -423,7 +423,8 @@ def _encrypt_pkcs8(plain: bytes, passphrase: bytes) -> bytes:
     info = _der(0x30, _OID_PBES2, _der(0x30, derivation, scheme))
     body = base64.encodebytes(_der(0x30, info, _der(0x04, sealed))).replace(b"\n", b"")
     lines = b"\n".join(body[at : at + 64] for at in range(0, len(body), 64))
-    return b"-----BEGIN ENCRYPTED PRIVATE KEY-----\n" + lines + b"\n-----END ENCRYPTED PRIVATE KEY-----\n"
+    label = b"ENCRYPTED PRIVATE KEY"  # RFC 7468, section 11
+    return b"-----BEGIN %b-----\n%b\n-----END %b-----\n" % (label, lines, label)
 
 
 def _der(tag: int, *parts: bytes) -> bytes:
