@@ -11,10 +11,11 @@ ALONE  := tests/e2e/test_cut_off.py
 help:            ## this list
 	@grep -hE '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed 's/:.*##/ /' | awk '{n=$$1; $$1=""; printf "  make %-10s%s\n", n, $$0}'
 
-$(VENV)/.ready: requirements.lock pyproject.toml
-	@echo "setting up: virtual environment and locked packages (about a minute)"
+$(VENV)/.ready: requirements.lock requirements-sources.lock pyproject.toml
+	@echo "setting up: virtual environment and locked packages (one to two minutes)"
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --only-binary :all: --no-deps -r requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-binary :all: --no-build-isolation --no-deps -r requirements-sources.lock
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
 
@@ -46,8 +47,14 @@ proto: setup     ## regenerate port2port/v1 from proto/
 bench: setup     ## every benchmark, ratios inside one run
 	@for b in benchmarks/[a-z]*.py; do echo "== $$b"; $(BIN)/python $$b || exit 1; done
 
-lock:           ## make requirements.lock anew (needs uv on the PATH)
-	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-header --extra test --extra postgres pyproject.toml -o requirements.lock
+# What has no wheel, needed by a tool of the tests: cpe is built from its source, weakrefmethod is for Python before 3.4.
+SOURCES := cpe
+UNUSED  := weakrefmethod
+LOCKING := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-header
+
+lock:           ## make both lock files anew (needs uv on the PATH)
+	$(LOCKING) $(foreach name,$(SOURCES) $(UNUSED),--no-emit-package $(name)) --extra test --extra postgres pyproject.toml -o requirements.lock
+	printf '%s\n' $(SOURCES) | $(LOCKING) --no-deps --no-annotate - -o requirements-sources.lock
 
 clean:           ## remove what make made
 	rm -rf $(VENV) build *.egg-info .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
