@@ -5,6 +5,7 @@ Whoever can write it decides which federation this node believes in (``genesis``
 
 from __future__ import annotations
 
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -43,17 +44,25 @@ Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,40}$")]
 
 # An absent table is an empty one: validated like any other, so that its paths count from the file's directory.
 _TABLE: Any = dict
-_NEEDS = {"udp": "listen", "tcp": "connect", "file": "path"}
+_NEEDS = {"udp": "listen", "tcp": "connect", "file": "path", "eve": "path", "zeek": "path"}
+NETWORK_SENSORS = frozenset({"eve", "zeek"})
 
 
 class SourceSettings(Settings):
-    """One ``[[sources]]`` table: where AIS sentences come from."""
+    """One ``[[sources]]`` table: where AIS sentences, or the records of a network sensor, come from."""
 
     name: Name = Field(description="Name of the station; stands in findings and evidence.")
-    kind: Literal["udp", "tcp", "file"] = Field(description="`udp` listens, `tcp` connects, `file` replays.")
+    kind: Literal["udp", "tcp", "file", "eve", "zeek"] = Field(
+        description="`udp` listens, `tcp` connects, `file` replays; `eve` and `zeek` follow a log of Suricata or Zeek."
+    )
     listen: Address | None = Field(default=None, description="`udp`: host:port to listen on.")
     connect: Address | None = Field(default=None, description="`tcp`: host:port of the receiver.")
-    path: FilePath | None = Field(default=None, description="`file`: the recording.")
+    path: FilePath | None = Field(
+        default=None, description="`file`: the recording. `eve`, `zeek`: the log in JSON, rotated or not."
+    )
+    follow: bool = Field(
+        default=True, description="`eve`, `zeek`: wait for more lines; false for a log that is finished."
+    )
     speed: float = Field(default=1.0, gt=0, le=100_000, description="`file`: how much faster than it was recorded.")
     source_class: Literal["open_radio", "local", "authenticated"] = Field(
         default="open_radio", description="How far the way into the node can be trusted."
@@ -61,12 +70,58 @@ class SourceSettings(Settings):
 
     @model_validator(mode="after")
     def _complete(self) -> Self:
-        needed = {"udp": self.listen, "tcp": self.connect, "file": self.path}
-        if needed[self.kind] is None:
-            raise ValueError(
-                {"udp": "udp needs listen", "tcp": "tcp needs connect", "file": "file needs path"}[self.kind]
-            )
+        needed = _NEEDS[self.kind]
+        if getattr(self, needed) is None:
+            raise ValueError(f"{self.kind} needs {needed}")
         return self
+
+    @property
+    def is_network_sensor(self) -> bool:
+        """Whether records come from here, not AIS sentences."""
+        return self.kind in NETWORK_SENSORS
+
+
+def _network(value: str) -> str:
+    try:
+        return str(ip_network(value))
+    except ValueError as error:
+        raise ValueError("must be an address or a network such as 192.0.2.0/24, without host bits") from error
+
+
+Network = Annotated[str, AfterValidator(_network)]
+Networks = Annotated[tuple[Network, ...], Field(max_length=1_000)]
+Domain = Annotated[str, Field(pattern=r"^[a-z0-9-]{1,63}(?:\.[a-z0-9-]{1,63}){1,9}$")]
+Domains = Annotated[tuple[Domain, ...], Field(max_length=1_000)]
+
+
+class CyberSettings(Settings):
+    """The ``[cyber]`` table: what is the port's own, and what it knows, when network sensors are looked at.
+
+    Private and link-local addresses are always the port's own. Whoever can write it can silence what the named
+    addresses and domains do.
+    """
+
+    own_networks: Networks = Field(
+        default=(), description="Public networks of this port. They are never shared as indicators."
+    )
+    known_peers: Networks = Field(
+        default=(), description="Foreign networks that are known to be harmless, such as those of a scanner one pays."
+    )
+    engineering: Networks = Field(
+        default=(), description="Own addresses that may write to controllers (Modbus, DNP3, S7, OPC UA)."
+    )
+    own_domains: Domains = Field(
+        default=(), description="Registered domains of this port, lower-case; sub-domains count too."
+    )
+    known_domains: Domains = Field(
+        default=(), description="Foreign domains that look like ours and are known to be harmless."
+    )
+    brands: Annotated[tuple[Annotated[str, Field(pattern=r"^[a-z0-9-]{4,40}$")], ...], Field(max_length=50)] = Field(
+        default=(), description="Words that lookalike domains are made of, such as portofantwerpbruges."
+    )
+    protected_persons: Annotated[
+        tuple[Annotated[str, Field(min_length=5, max_length=80)], ...], Field(max_length=200)
+    ] = Field(default=(), description="Names of people whom fraudsters write as: directors, treasurers.")
 
 
 class KeySettings(Settings):
@@ -132,6 +187,7 @@ class NodeSettings(Settings):
     )
     rules: FilePath | None = Field(default=None, description="File with the approved automatic rules.")
     sources: tuple[SourceSettings, ...] = Field(default=(), max_length=100, description="Sensors.")
+    cyber: CyberSettings = Field(default_factory=_TABLE, description="What network sensors are told of the port.")
     alarms: AlarmSettings = Field(default_factory=_TABLE, description="When health turns red.")
     console: ConsoleSettings | None = Field(
         default=None, description="The officer's desk in a browser; leave the table out and there is none."
