@@ -11,10 +11,12 @@ from base64 import b64encode
 from collections.abc import Sequence
 from dataclasses import replace
 
-from port2port import clock, ids
+from port2port import canonical, clock, ids
+from port2port.canonical import Json
 from port2port.levels import Level
+from port2port.stix.markings import TLP_IDS
 from port2port.stix.objects import Header, build
-from port2port.stix.profile import ATTESTATION_EXTENSION, LEVEL_EXTENSION
+from port2port.stix.profile import ATTESTATION_EXTENSION, EXERCISE_EXTENSION, LEVEL_EXTENSION
 
 
 def level(header: Header, said: Level, *, digest: bytes) -> bytes:
@@ -38,22 +40,37 @@ def attestation(
     signed_statement: bytes,
     received_ms: int,
     tlog_proof: str,
+    exercise: str | None = None,
 ) -> bytes:
     """The proof of one entry: its signed statement, the salt of each object (by id), and the way to a checkpoint.
 
     ``tlog_proof`` is a C2SP tlog-proof of the leaf. Who has the object puts it into its canonical form, salts and
-    hashes it, and finds the commitment in the statement.
+    hashes it, and finds the commitment in the statement. What proves an entry of an exercise says so as well.
+
+    Spelled here and not by ``stix2``, which is a hundred times slower and would find nothing to change (a test shows
+    it): an outlet makes one for each entry of the log.
     """
-    return build(
-        "p2p-attestation",
-        _of_entry(header, "p2p-attestation", digest),
-        object_refs=[ident for ident, _ in objects],
-        salts=[b64encode(salt).decode() for _, salt in objects],
-        signed_statement=b64encode(signed_statement).decode(),
-        received_ms=received_ms,
-        tlog_proof=tlog_proof,
-        extensions={ATTESTATION_EXTENSION: {"extension_type": "new-sdo"}},
-    )
+    extensions: dict[str, Json] = {ATTESTATION_EXTENSION: {"extension_type": "new-sdo"}}
+    if exercise is not None:
+        extensions[EXERCISE_EXTENSION] = {"extension_type": "property-extension", "exercise": exercise}
+    head = _of_entry(header, "p2p-attestation", digest)
+    found: dict[str, Json] = {
+        "type": "p2p-attestation",
+        "spec_version": "2.1",
+        "id": f"p2p-attestation--{head.ident}",
+        "created_by_ref": head.issuer,
+        "created": clock.to_text(head.created),
+        "modified": clock.to_text(head.modified or head.created),
+        "object_refs": [ident for ident, _ in objects],
+        "salts": [b64encode(salt).decode() for _, salt in objects],
+        "signed_statement": b64encode(signed_statement).decode(),
+        "received_ms": received_ms,
+        "tlog_proof": tlog_proof,
+        "extensions": extensions,
+    }
+    if head.tlp is not None:
+        found["object_marking_refs"] = [TLP_IDS[head.tlp]]
+    return canonical.dumps(found)
 
 
 def _of_entry(header: Header, kind: str, digest: bytes) -> Header:
