@@ -35,9 +35,11 @@ UNIQUE_PATHS: Final = frozenset(
         "email-addr:value",
         "mac-addr:value",
         "url:value",
+        "user-account:account_login",
+        "user-account:user_id",
     }
 )
-_UNIQUE_PREFIX: Final = "file:hashes."
+_UNIQUE_PREFIXES: Final = ("file:hashes.", "x509-certificate:hashes.")
 _NONE: Final[frozenset[str]] = frozenset()
 _ORDERS: Final[Mapping[str, Callable[[float | str, float | str], bool]]] = {
     "<": operator.lt,
@@ -49,7 +51,7 @@ _ORDERS: Final[Mapping[str, Callable[[float | str, float | str], bool]]] = {
 
 def is_unique(path: str) -> bool:
     """Whether equality on ``path`` names one object."""
-    return path in UNIQUE_PATHS or path.startswith(_UNIQUE_PREFIX)
+    return path in UNIQUE_PATHS or path.startswith(_UNIQUE_PREFIXES)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

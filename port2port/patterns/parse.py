@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Final
 from port2port.patterns.compiled import Alternative, Bracket, CompiledPattern, guards_of
 from port2port.patterns.errors import PatternError
 from port2port.patterns.expressions import Comparison, Expression, Guards, Joined, Value
+from port2port.patterns.spelling import spelled
 from port2port.patterns.tokens import END, Token, tokenise
 
 if TYPE_CHECKING:
@@ -125,11 +126,13 @@ class _Parser:
         negated = self._take("NOT")
         op = self._next().text
         if op in _EQUAL:
-            return Comparison(path=path, op="=", values=(self._literal(),), negated=negated != _EQUAL[op])
+            value = spelled(path, self._literal())
+            return Comparison(path=path, op="=", values=(value,), negated=negated != _EQUAL[op])
         if op in _ORDER:
             return Comparison(path=path, op=op, values=(self._literal(),), negated=negated)
         if op == "IN":
-            return Comparison(path=path, op="IN", values=self._set(), negated=negated)
+            values = tuple(spelled(path, value) for value in self._set())
+            return Comparison(path=path, op="IN", values=values, negated=negated)
         if op == "LIKE":
             return _like(path, self._literal(), negated=negated)
         raise _not_evaluated(op)
