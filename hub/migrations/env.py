@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from alembic import context
 
+import hub.taxii_tables  # noqa: F401 - its tables belong to the metadata
 from hub.tables import HubRow
 from port2port.console.tables import console_metadata
 

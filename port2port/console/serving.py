@@ -28,7 +28,7 @@ _BACKLOG: Final = 256
 _CONNECTIONS: Final = 1_000
 
 
-class _Protocol(H11Protocol):
+class CertificateProtocol(H11Protocol):
     """Passes the certificate that a browser showed to the application, which uvicorn does not (encode/uvicorn#3132).
 
     It stands in ``scope["state"]`` as DER; only this process writes there, so no header can pretend to it.
@@ -41,7 +41,7 @@ class _Protocol(H11Protocol):
         self.app_state = {**self.app_state, PEER_CERTIFICATE: certificate}
 
 
-class _Server(Server):
+class QuietServer(Server):
     """Uvicorn's server without its signal handlers: the application stops it. Says when it answers."""
 
     def __init__(self, config: Config, ready: Callable[[], None]) -> None:
@@ -80,7 +80,7 @@ class ConsoleServer:
         """
         config = self._config()
         with bound(self._settings) as listener:
-            server = _Server(config, lambda: self._ready(listener.getsockname()[1]))
+            server = QuietServer(config, lambda: self._ready(listener.getsockname()[1]))
             ticking = asyncio.create_task(self._live.run())
             serving = asyncio.create_task(server.serve([listener]))
             try:
@@ -89,7 +89,7 @@ class ConsoleServer:
                 self._live.close()
                 server.should_exit = True
                 ticking.cancel()
-                await _finished(serving)
+                await finished(serving)
                 await asyncio.gather(ticking, return_exceptions=True)
 
     def _config(self) -> Config:
@@ -98,7 +98,7 @@ class ConsoleServer:
         try:
             config = Config(
                 self._app,
-                http=_Protocol,
+                http=CertificateProtocol,
                 ws="none",
                 lifespan="off",
                 log_config=None,
@@ -122,7 +122,7 @@ class ConsoleServer:
         return config
 
 
-async def _finished(serving: asyncio.Task[None]) -> None:
+async def finished(serving: asyncio.Task[None]) -> None:
     """Let the server end by itself, even while we are being cancelled: uvicorn bounds the time."""
     while not serving.done():
         with contextlib.suppress(asyncio.CancelledError):

@@ -44,9 +44,14 @@ def member_reader(member: str, *, roles: frozenset[str] = frozenset(), realm: st
     return Reader(kind=ReaderKind.MEMBER, member=member, roles=roles, realm=realm)
 
 
-def affiliate_reader(affiliate: str, *, roles: frozenset[str] = frozenset(), realm: str = REAL) -> Reader:
-    """A terminal or other facility; its member and its ceiling are the roster's."""
-    return Reader(kind=ReaderKind.AFFILIATE, affiliate=affiliate, roles=roles, realm=realm)
+def affiliate_reader(
+    affiliate: str, *, ceiling: Tlp | None = None, roles: frozenset[str] = frozenset(), realm: str = REAL
+) -> Reader:
+    """A terminal or other facility; its member and its ceiling are the roster's.
+
+    ``ceiling`` is a further one, for a single system of it: the lower of the two counts.
+    """
+    return Reader(kind=ReaderKind.AFFILIATE, affiliate=affiliate, ceiling=ceiling, roles=roles, realm=realm)
 
 
 def consumer_reader(member: str, *, ceiling: Tlp, realm: str = REAL) -> Reader:

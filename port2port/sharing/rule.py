@@ -71,7 +71,8 @@ def _standing(reader: Reader, roster: RosterView) -> tuple[str | None, Tlp | Non
         known = roster.affiliate(reader.affiliate or "")
         if known is None:
             return None
-        home, ceiling = known
+        home, given = known
+        ceiling = given if ceiling is None or at_least_as_strict(ceiling, given) else ceiling
     return (home, ceiling) if home is not None and roster.is_member(home) else None
 
 

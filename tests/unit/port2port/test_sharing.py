@@ -203,6 +203,20 @@ def test_an_affiliate_is_what_the_roster_says_and_not_what_it_claims():
     assert permits(entry, liar, None, Outlet.LIVE_PAGE, golden_roster()).reasons == (Reason.CEILING,)
 
 
+@pytest.mark.parametrize(
+    ("tlp", "of_the_system", "reads"),
+    [("green", None, True), ("green", Tlp.AMBER, True), ("green", Tlp.CLEAR, False), ("amber", Tlp.RED, False)],
+)
+def test_a_system_of_an_affiliate_reads_up_to_the_lower_of_both_ceilings(tlp, of_the_system, reads):
+    roster = golden_roster()
+    roster.affiliates["green-terminal"] = ("beanr", Tlp.GREEN)
+    entry = golden_entry(tlp=tlp, recipients=["beanr"])
+    assert (
+        bool(permits(entry, affiliate_reader("green-terminal", ceiling=of_the_system), None, Outlet.TAXII, roster))
+        is reads
+    )
+
+
 @pytest.mark.parametrize("affiliate", ["orphan-terminal", "nobody-knows", ""])
 def test_an_affiliate_of_no_member_reads_nothing(affiliate):
     entry = golden_entry(tlp="clear")
