@@ -115,6 +115,7 @@ def _shared(connection: Connection, reading: Reading, view: View) -> list[Any]:
         .join(later, later.c.index == other.c.index)
         .where(reading.sees(mine.c.visibility), reading.sees(other.c.visibility), sa.or_(same, sighted))
         .where(ITEM.c.issuer != later.c.issuer, ITEM.c.realm == later.c.realm)
+        .where(later.c.kind != "import")  # what came back from outside after it was told here confirms nothing
         .where(mine.c.index.in_(of_view), other.c.index.in_(of_view))
         .where(lag <= WINDOW // timedelta(milliseconds=1))
         .order_by(other.c.index.desc(), mine.c.index.desc(), other.c.name, mine.c.value)

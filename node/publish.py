@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import secrets
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
@@ -20,7 +20,7 @@ from sqlalchemy.engine import Connection
 from node import drafts, evidence, indicators, store
 from node.drafts import Draft, Proposal
 from node.outbox import Outbox, Queued
-from port2port import canonical, sharing, verify
+from port2port import canonical, imported, sharing, verify
 from port2port import statement as stm
 from port2port.authority import Voice
 from port2port.canonical import SAFE_INTEGER, Json
@@ -175,10 +175,19 @@ def split(proposal: Proposal, validate: Callable[[bytes], ValidObject]) -> list[
     if not by_marking:
         return [proposal]
     return [
-        replace(proposal, tlp=tlp, objects=tuple(chunk))
+        replace(proposal, tlp=tlp, objects=tuple(chunk), body=_body_of(proposal, chunk, validate))
         for tlp, objects in sorted(by_marking.items(), key=lambda item: item[0].strictness)
         for chunk in _chunks(proposal, objects)
     ]
+
+
+def _body_of(
+    proposal: Proposal, objects: Sequence[bytes], validate: Callable[[bytes], ValidObject]
+) -> Mapping[str, Json]:
+    """The body for these objects alone: an import says nothing of what was left out of it."""
+    if proposal.kind != imported.KIND:
+        return proposal.body
+    return imported.imported_in(proposal.body).only([validate(raw).id for raw in objects]).to_body()
 
 
 def require_officer(roster: Roster, member: str, officer: Officer, now: datetime) -> None:

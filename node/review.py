@@ -22,7 +22,7 @@ from node.drafts import Draft, Proposal
 from node.outbox import REFUSED
 from node.publish import Officer
 from node.store import AuditLine
-from port2port import canonical, keys
+from port2port import canonical, imported, keys
 from port2port import envelope as dsse
 from port2port.canonical import Json
 from port2port.clock import from_text, to_ms, to_text
@@ -34,7 +34,7 @@ from port2port.stix import objects as stix
 from port2port.stix.discriminators import Discriminators, of_indicator, to_extension
 from port2port.stix.normalise import normalise
 from port2port.stix.profile import DISCRIMINATORS_EXTENSION
-from port2port.tlp import UNMARKED, Tlp
+from port2port.tlp import UNMARKED, Tlp, at_least_as_strict
 
 DECISION_TYPE: Final = "application/vnd.port2port.decision+json;v=1"
 PUBLISH: Final = "publish"
@@ -53,6 +53,12 @@ class ValidityError(PolicyError):
     """An indicator would end before it begins."""
 
     code = "VALIDITY"
+
+
+class LooserError(PolicyError):
+    """An officer may mark what came from outside more strictly than its source did, never less."""
+
+    code = "LOOSER"
 
 
 class NothingToRetractError(NotFoundError):
@@ -92,9 +98,11 @@ def chosen(proposal: Proposal, choice: Choice) -> Proposal:
     """The proposal with an officer's changes. Personal data may be added to what is proposed, never taken away.
 
     Naming nobody where the marking goes to all members anyway is not a contradiction: the proposal's groups are
-    dropped with its marking.
+    dropped with its marking. What was imported keeps at least its source's marking. Raises LooserError or ValidityError.
     """
     tlp = choice.tlp or proposal.tlp
+    if proposal.kind == imported.KIND and not at_least_as_strict(tlp, proposal.tlp):
+        raise LooserError(f"its source marked it {proposal.tlp.label}: that may be tightened here, not loosened")
     open_to_all = tlp in {Tlp.CLEAR, Tlp.GREEN}
     kept = () if open_to_all else proposal.groups
     made = drafts.settled(
@@ -152,11 +160,12 @@ def _taken_back(connection: Connection, stix_id: str) -> bool:
 
 def _retraction(said: Statement, bodies: Sequence[bytes], member: str, reason: str, now: datetime) -> Proposal:
     """A sighting is taken back by its name alone: a new version of it would have to name another's indicator, on which
-    a retraction may not act.
+    a retraction may not act. So is what was imported: its versions are its source's to make.
     """
     found = {str(orjson.loads(body)["id"]): body for body in bodies}
     refs: list[Json] = [{"id": stix_id, "issuer": member} for stix_id in found]
-    said_anew = [body for stix_id, body in found.items() if not stix_id.startswith("sighting--")]
+    ours = said.kind != imported.KIND
+    said_anew = [body for stix_id, body in found.items() if ours and not stix_id.startswith("sighting--")]
     return Proposal(
         kind="retract",
         objects=tuple(stix.revoked(body, now) for body in said_anew),

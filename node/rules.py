@@ -24,7 +24,7 @@ from node.drafts import Draft
 from node.outbox import Queued
 from node.publish import Act, Author, Officer
 from node.two_person import TwoPersonSettings
-from port2port import canonical, keys
+from port2port import canonical, imported, keys
 from port2port import envelope as dsse
 from port2port.clock import to_ms
 from port2port.errors import ConfigurationError, VerificationError
@@ -108,6 +108,8 @@ class AutomaticRule:
         """Why this rule leaves a draft to an officer; None where it may publish it."""
         why = draft.why
         confidence = why.get("confidence")
+        if draft.proposal.kind == imported.KIND:
+            return "from outside: an officer decides"
         if str(why.get("detector", "")).partition("@")[0] != self.detector:
             return "another detector"
         if why.get("single_open_source") is not False:

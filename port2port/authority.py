@@ -22,7 +22,7 @@ from port2port.statement import Statement
 
 CHAIN_KINDS: Final = frozenset({"roster", "group", "revoke-key"})
 COORDINATOR_KINDS: Final = CHAIN_KINDS | {"genesis", "suspend"}
-MACHINE_ALONE: Final = frozenset({"publish", "sighting", "import"})
+MACHINE_ALONE: Final = frozenset({"publish", "sighting"})  # what comes from outside always takes an officer
 TWO_OFFICERS: Final = frozenset({"level", "exercise", "erase"})
 BY_COORDINATORS: Final = "coordinators"
 

@@ -33,7 +33,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from port2port import canonical, genesis, keys, levels, merkle, roster, sharing, statement
+from port2port import canonical, genesis, imported, keys, levels, merkle, roster, sharing, statement
 from port2port import envelope as dsse
 from port2port.authority import (
     CHAIN_KINDS,
@@ -358,6 +358,9 @@ def _ownership(work: Work) -> None:
         raise PolicyError(f"a {said.kind} acts on its issuer's own objects only")
     if said.kind in {"retract", "suspend"} and not said.refs():
         raise PolicyError(f"a {said.kind} names the objects it acts on")
+    if said.kind == imported.KIND:
+        authors = [(item.id, item.created_by_ref) for item in work.objects]
+        imported.require(said, authors, roster=work.judged_by, federation=work.context.federation)
 
 
 def _require_author(item: ValidObject, own: str) -> None:

@@ -45,6 +45,7 @@ ENABLED_KINDS: Final = frozenset(
         Kind.NOTE,
         Kind.REPORT,
         Kind.LEVEL,
+        Kind.IMPORT,
     )
 )
 

@@ -15,6 +15,7 @@ from node.tables.desk import (
     SuppressionRow,
     WorkRow,
 )
+from node.tables.imports import FeedRow, ForeignObjectRow, ForeignQuarantineRow, ForeignValueRow
 from node.tables.log import (
     Alarm,
     Audit,
@@ -58,7 +59,11 @@ __all__ = [
     "EntryKey",
     "EntryObject",
     "EvidenceRow",
+    "FeedRow",
     "FindingRow",
+    "ForeignObjectRow",
+    "ForeignQuarantineRow",
+    "ForeignValueRow",
     "HandoverRow",
     "Head",
     "HitAnswerRow",
