@@ -221,6 +221,11 @@ def renew(
     return draft
 
 
+def amend(connection: Connection, draft: Draft, proposal: Proposal) -> None:
+    """Another proposal in place of an open draft's: an act that waits about the older one goes back."""
+    _save(connection, replace(draft, proposal=proposal))
+
+
 def get(connection: Connection, draft_id: str) -> Draft:
     """The draft of this id, in either case of letters. Raises NoDraftError."""
     row = connection.execute(sa.select(_DRAFT).where(_DRAFT.c.id == draft_id.upper())).one_or_none()
