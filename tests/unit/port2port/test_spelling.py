@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from port2port.patterns import TemplateCache, compile_pattern, guards_in, spelled
+from port2port.patterns.expressions import Guards
 
 PATHS = (
     "domain-name:value",
@@ -39,13 +40,14 @@ def test_spellings_of_one_thing_become_one(path: str, told: str, kept: str) -> N
     if path != "vessel:name":
         quoted = ".".join(f"'{step}'" if "-" in step else step for step in path.partition(":")[2].split("."))
         text = f"[{path.partition(':')[0]}:{quoted} = '{told}']"
-        assert compile_pattern(text, TemplateCache()).index_keys == {(path, kept)}
-        assert guards_in(text.replace(" = ", " IN (").replace("]", ")]")) == {(path, kept)}
+        keys: Guards = frozenset({(path, kept)})
+        assert compile_pattern(text, TemplateCache()).index_keys == keys
+        assert guards_in(text.replace(" = ", " IN (").replace("]", ")]")) == keys
 
 
 def test_numbers_are_left_alone() -> None:
     assert spelled("domain-name:value", 7) == 7
-    assert spelled("url:value", True) is True  # noqa: FBT003  # a value like any other
+    assert spelled("url:value", True) is True  # a value like any other
 
 
 @given(st.sampled_from(PATHS), st.text(max_size=80) | st.from_regex(r"https?://[^\n]{0,30}", fullmatch=True))
