@@ -60,7 +60,10 @@ class Bundle:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
-    """What a bundle proves: valid when logged; whether disputed since; under whose eyes."""
+    """What a bundle proves: valid when logged; whether disputed since; under whose eyes.
+
+    ``rosters`` are (index of a control entry, the roster after it), in log order.
+    """
 
     entry: VerifiedEntry
     roster: Roster
@@ -68,6 +71,7 @@ class Report:
     checkpoint: SignedCheckpoint
     witnesses: tuple[str, ...]
     witnessed: bool
+    rosters: tuple[tuple[int, Roster], ...]
 
 
 def make_part(
@@ -123,8 +127,11 @@ def check(raw: bytes, genesis_hash: str, validate: Callable[[bytes], ValidObject
     judge = _Judge(genesis, genesis_hash, bundle.checkpoint, validate)
     roster: Roster | None = None
     entry: VerifiedEntry | None = None
+    rosters: list[tuple[int, Roster]] = []
     for part in _in_order(bundle):
         verified, after = judge.part(part, roster)
+        if after is not None and after is not roster:
+            rosters.append((part.index, after))
         roster = after
         if part == bundle.entry:
             entry = verified
@@ -138,6 +145,7 @@ def check(raw: bytes, genesis_hash: str, validate: Callable[[bytes], ValidObject
         checkpoint=bundle.checkpoint,
         witnesses=cosigners,
         witnessed=witnessed(cosigners, roster.witnesses()),
+        rosters=tuple(rosters),
     )
 
 

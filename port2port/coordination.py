@@ -52,12 +52,16 @@ class ProposalError(MalformedError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ControlLog:
-    """The coordinators' picture: the roster, the checkpoint they saw it under, and the last sequence of each key."""
+    """The coordinators' picture: the roster, the checkpoint they saw it under, and the last sequence of each key.
+
+    ``rosters`` are (index of a control entry as the hub says it, the roster after it), in log order.
+    """
 
     roster: Roster
     seen: LogSeen
     genesis_hash: str
     last_seq: Mapping[str, int] = field(default_factory=dict)
+    rosters: tuple[tuple[int, Roster], ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -293,6 +297,7 @@ def read_control_log(raw: bytes, genesis_hash: str) -> ControlLog:
     genesis: Genesis | None = None
     roster: Roster | None = None
     last_seq: dict[str, int] = {}
+    rosters: list[tuple[int, Roster]] = []
     before = (-1, 0)
     for item in entries:
         work = _control_work(item, genesis, genesis_hash, roster)
@@ -304,13 +309,15 @@ def read_control_log(raw: bytes, genesis_hash: str) -> ControlLog:
             roster = found(genesis, work.digest)
         elif roster is not None:
             roster = verify.next_roster(roster, work)
+        if roster is not None:
+            rosters.append((work.context.index, roster))
     if genesis is None or roster is None:
         raise ProposalError("the control log does not begin with the genesis")
     head = verify_log(SignedCheckpoint.parse(note.encode()), log_key(genesis.origin, genesis.log_key))
     if head.size <= before[0]:
         raise ProposalError("the control log reaches beyond its checkpoint")
     seen = LogSeen(size=head.size, root=head.root)
-    return ControlLog(roster=roster, seen=seen, genesis_hash=genesis_hash, last_seq=last_seq)
+    return ControlLog(roster=roster, seen=seen, genesis_hash=genesis_hash, last_seq=last_seq, rosters=tuple(rosters))
 
 
 def _require_later(before: tuple[int, int], context: Context) -> tuple[int, int]:

@@ -1,15 +1,23 @@
-"""``port2port verify FILE``: check a proof bundle with the genesis hash alone, without network and without hub."""
+"""``port2port verify FILE``: check a proof bundle, or what was fetched by TAXII, without network and without hub.
+
+A bundle needs the genesis hash alone. Objects fetched with their attestations need the control entries as well: a proof
+bundle of any newer entry has them, with their places in the log proved; ``port2port-hub export-control`` writes them as
+the hub says they are.
+"""
 
 from __future__ import annotations
 
 import argparse
+import json
 from pathlib import Path
 from typing import Final
 
 from port2port import bundle
 from port2port.bundle import Report
+from port2port.cli import verify_fetched as told
 from port2port.clock import from_ms, to_text
 from port2port.errors import ConfigurationError, Port2PortError
+from port2port.fetched import CONTROL_BYTES, FETCHED_BYTES, Prover, read_control, read_fetched
 from port2port.ids import is_key_id
 from port2port.patterns import TemplateCache
 from port2port.stix.validate import StixValidator
@@ -23,11 +31,20 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     """Hang ``verify`` into the command line."""
     parser = subparsers.add_parser(
         "verify",
-        help="check a proof bundle offline",
-        description="Exit code: 0 valid when logged, 1 not valid, 2 nothing to judge.",
+        help="check a proof bundle, or fetched STIX objects with their attestations, offline",
+        description="Exit code: 0 valid when logged (of fetched objects: every one proved), 1 not, 2 nothing to judge.",
     )
-    parser.add_argument("file", type=Path, help="proof bundle (.p2p-bundle)")
+    parser.add_argument(
+        "file", type=Path, help="proof bundle; with --control: TAXII envelope, list of them, STIX bundle"
+    )
     parser.add_argument("--genesis", required=True, help="hash of the genesis you trust (64 hexadecimal digits)")
+    parser.add_argument("--control", type=Path, help="who may sign what: a proof bundle, or made by export-control")
+    parser.add_argument("--json", action="store_true", help="write the report as JSON")
+    parser.add_argument(
+        "--allow-unwitnessed",
+        action="store_true",
+        help="take fetched objects for proved that no majority witnessed yet",
+    )
 
 
 def run(args: argparse.Namespace) -> int:
@@ -35,19 +52,31 @@ def run(args: argparse.Namespace) -> int:
 
     Raises ConfigurationError where there is nothing to judge: no such file, no such hash.
     """
-    raw = read_limited(args.file, bundle.BUNDLE_BYTES)
+    raw = read_limited(args.file, bundle.BUNDLE_BYTES if args.control is None else FETCHED_BYTES)
+    control = None if args.control is None else read_limited(args.control, CONTROL_BYTES)
     if not is_key_id(args.genesis):
         raise ConfigurationError("a genesis hash has 64 hexadecimal digits in lower case")
     try:
+        if control is not None:
+            return _fetched(args, raw, control)
         report = bundle.check(raw, args.genesis, StixValidator(TemplateCache()).validate)
-    except RefusedError as error:
-        print(f"NOT VALID: step {error.number} {error.name}: {error.text}")
-        return INVALID
     except Port2PortError as error:
-        print(f"NOT VALID: {error.text}")
+        why = f"step {error.number} {error.name}: {error.text}" if isinstance(error, RefusedError) else error.text
+        print(json.dumps({"valid": False, "why": why}) if args.json else f"NOT VALID: {why}")
+        if control is None and not isinstance(error, RefusedError) and not args.json:
+            print("For objects fetched with their attestations give the control entries as well: --control FILE")
         return INVALID
-    print("\n".join(lines(report)))
+    print(json.dumps({"valid": True, "report": lines(report)}, indent=2) if args.json else "\n".join(lines(report)))
     return VALID
+
+
+def _fetched(args: argparse.Namespace, raw: bytes, control_file: bytes) -> int:
+    """Judge fetched objects. Raises the error of a control file that does not hold, or of a file that is none."""
+    control = read_control(control_file, args.genesis, StixValidator(TemplateCache()).validate)
+    findings = Prover(control).prove(read_fetched(raw))
+    good = told.accepted(findings, allow_unwitnessed=args.allow_unwitnessed)
+    print(told.as_json(findings, control, good=good) if args.json else "\n".join(told.lines(findings, control)))
+    return VALID if good else INVALID
 
 
 def read_limited(path: Path, limit: int) -> bytes:

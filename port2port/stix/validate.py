@@ -111,17 +111,17 @@ class StixValidator:
         return _valid(data, kind, pattern, shape)
 
 
-def require_depth(raw: bytes) -> None:
-    """Refuse JSON that nests deeper than ``LIMITS.json_depth``, in one pass without recursion."""
-    if raw.count(b"{") + raw.count(b"[") <= LIMITS.json_depth:
+def require_depth(raw: bytes, *, limit: int = LIMITS.json_depth) -> None:
+    """Refuse JSON that nests deeper than ``limit``, in one pass without recursion."""
+    if raw.count(b"{") + raw.count(b"[") <= limit:
         return
     depth = 0
     for match in _DEPTH.finditer(raw):
         char = match.group()[:1]
         if char in {b"{", b"["}:
             depth += 1
-            if depth > LIMITS.json_depth:
-                raise ProfileError(f"JSON nested deeper than {LIMITS.json_depth}")
+            if depth > limit:
+                raise ProfileError(f"JSON nested deeper than {limit}")
         elif char != b'"':
             depth -= 1
 

@@ -35,12 +35,16 @@ class FakeLog:
         return len(self.raws) - 1
 
     def _append(self, raw: bytes) -> None:
-        work = verify.run(STEPS, Work(raw=raw, context=self._context()))
+        work = verify.run(STEPS, Work(raw=raw, context=self.context()))
         entry = verify.finish(work)
         if entry.statement.kind == "genesis":
             self.roster = roster.found(self.fed.roster.genesis, entry.digest)
         elif entry.statement.is_control and self.roster is not None:
             self.roster = verify.next_roster(self.roster, work)
+        self.put(raw, entry)
+
+    def put(self, raw: bytes, entry: VerifiedEntry) -> None:
+        """Into the tree, whatever it is."""
         self.frontier = self.frontier.append(entry.leaf_hash)
         self.entries.append(entry)
         self.raws.append(raw)
@@ -49,7 +53,8 @@ class FakeLog:
         self.last_seq[entry.statement.signer] = (entry.statement.seq, entry.digest)
         self.fed.seen = LogSeen(size=len(self.leaves), root=self.roots[-1])
 
-    def _context(self) -> Context:
+    def context(self) -> Context:
+        """What is known before the next entry."""
         return Context(
             federation=self.fed.name,
             genesis_hash=self.fed.genesis_hash,
