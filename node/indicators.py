@@ -22,7 +22,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Row
 
 from node import tables
-from port2port import verify
+from port2port import statement, verify
 from port2port.authority import Voice
 from port2port.canonical import Json
 from port2port.clock import from_ms, to_ms
@@ -36,6 +36,7 @@ from port2port.stix.validate import ValidObject
 from port2port.tlp import UNMARKED, Tlp
 from port2port.tlp import parse as tlp_of
 from port2port.verify import VerifiedEntry
+from port2port.wire import decode_envelope
 
 _TABLE: Final = tables.IndicatorRow.__table__  # type: ignore[attr-defined]  # SQLModel adds it
 _ENTRY: Final = tables.Entry.__table__  # type: ignore[attr-defined]  # as above
@@ -86,6 +87,12 @@ class Indicator:
     def may_match(self) -> bool:
         """Whether the watch may run it at all, over what is really seen; validity in time is the watch's question."""
         return bool(self.stix) and not (self.revoked or self.suspended) and self.realm == REAL
+
+    def may_act(self, now: datetime) -> bool:
+        """Whether a machine may act on it now: as far as this row says. Who may read it is the outlet's question."""
+        begun = self.valid_from is None or self.valid_from <= now
+        in_time = begun and (self.valid_until is None or now < self.valid_until)
+        return self.may_match and in_time and not self.disputed and self.handling != OBSERVE_ONLY
 
     @property
     def audience(self) -> Audience:
@@ -139,6 +146,15 @@ def asking() -> sa.Select[tuple[str, str]]:
     """(issuer, STIX id) of real indicators, not taken back, that ask for more than to be observed: a sub-query."""
     stands = (_TABLE.c.realm == REAL, ~_TABLE.c.revoked, ~_TABLE.c.suspended)
     return sa.select(_TABLE.c.issuer, _TABLE.c.stix_id).where(*stands, _TABLE.c.handling != OBSERVE_ONLY)
+
+
+def held_since(connection: Connection, index: int) -> tuple[int, frozenset[Key]]:
+    """What its author put on hold by entries beyond a log index, and the last index there is: no machine acts on it."""
+    last = connection.scalar(sa.select(sa.func.max(_ENTRY.c.index)))
+    query = sa.select(_ENTRY.c.envelope).where(_ENTRY.c.index > index, _ENTRY.c.kind == "hold", _ENTRY.c.understood)
+    said = [statement.decode(decode_envelope(raw).statement) for raw in connection.scalars(query)]
+    named = frozenset(key for one in said for key in keys_in(one) if key[1] == one.issuer)
+    return (index if last is None else last), named
 
 
 def by_stix_id(connection: Connection, stix_id: str) -> list[Indicator]:

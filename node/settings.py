@@ -12,6 +12,8 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import AfterValidator, Field, model_validator
 
 from node.duty_settings import DutySettings
+from node.feed_settings import FeedSettings
+from node.passage_settings import PassageSettings
 from port2port.console.settings import ConsoleSettings
 from port2port.ids import is_federation_name, is_member_id
 from port2port.settings import FilePath, Settings
@@ -188,12 +190,18 @@ class NodeSettings(Settings):
     rules: FilePath | None = Field(default=None, description="File with the approved automatic rules.")
     sources: tuple[SourceSettings, ...] = Field(default=(), max_length=100, description="Sensors.")
     cyber: CyberSettings = Field(default_factory=_TABLE, description="What network sensors are told of the port.")
+    feeds: tuple[FeedSettings, ...] = Field(
+        default=(), max_length=100, description="Collections outside the federation that are followed."
+    )
     alarms: AlarmSettings = Field(default_factory=_TABLE, description="When health turns red.")
     console: ConsoleSettings | None = Field(
         default=None, description="The officer's desk in a browser; leave the table out and there is none."
     )
     duty: DutySettings | None = Field(
         default=None, description="Whom to call when nobody answers; leave the table out and nobody is called."
+    )
+    passages: PassageSettings | None = Field(
+        default=None, description="Gates and terminals that ask about passages; leave the table out and none may."
     )
     metrics_listen: Address | None = Field(
         default=None, description="Where Prometheus may ask; leave it out and nothing listens."

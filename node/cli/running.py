@@ -20,6 +20,9 @@ from node.data import starter_places
 from node.identity import GrpcEnrolment, Officer
 from node.notice_watch import NoticeWatch, rota_now
 from node.observations import SourceClass
+from node.passage_settings import PassageSettings
+from node.passages import server, telling
+from node.passages.keys import dice_of
 from node.pipeline import Options, Pipeline
 from node.places import Places, load_places
 from node.publish import Author
@@ -112,11 +115,29 @@ def plugin_of(settings: NodeSettings) -> Plugin:
         )
         if settings.duty is not None:
             watching += (NoticeWatch.open(settings.duty, node.store, node.clock, settings.member).run,)
+        if settings.passages is not None:
+            watching += passages_of(node, settings.passages)
         if settings.console is None:
             return watching
         return (*watching, partial(building.serve, desk_of(node, rules, places, pipeline, settings.console)))
 
     return Plugin(handlers=(indicators.handle, sightings.handle_incoming(settings.member)), services=services)
+
+
+def passages_of(node: Node, settings: PassageSettings) -> tuple[Service, ...]:
+    """What answers gates and terminals, and what tells officers of it. Raises ConfigurationError."""
+    dice, roster = dice_of(settings.lots), lambda: node.inbox.state.roster
+    parts = server.Parts(
+        settings=settings,
+        member=node.settings.member,
+        store=node.store,
+        clock=node.clock,
+        trusted_ms=node.time.now_ms,
+        roster=roster,
+        dice=dice,
+    )
+    desk = telling.Desk(store=node.store, author=author_of(node), clock=node.clock, roster=roster)
+    return partial(server.serve, parts), telling.Telling(desk, dice).run
 
 
 def desk_of(node: Node, rules: RuleFile, places: Places, pipeline: Pipeline, console: ConsoleSettings) -> DeskContext:

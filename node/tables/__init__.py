@@ -33,6 +33,8 @@ from node.tables.log import (
     Receipt,
     Sequence,
 )
+from node.tables.passages import PassageDayRow, PassageRow
+from node.tables.warning_lists import WarningIndexRow
 from node.tables.watch import (
     CoverageRow,
     DraftRow,
@@ -78,6 +80,8 @@ __all__ = [
     "OfficerKeyRow",
     "Outbox",
     "OwnKey",
+    "PassageDayRow",
+    "PassageRow",
     "PhotoRow",
     "Quarantine",
     "Receipt",
@@ -85,6 +89,7 @@ __all__ = [
     "SightingRow",
     "SuppressionRow",
     "VisitRow",
+    "WarningIndexRow",
     "WorkRow",
     "metadata",
 ]
