@@ -39,6 +39,7 @@ def build_parser() -> argparse.ArgumentParser:
     deny = _command(commands, "deny", "deny a TLS certificate before its day is over")
     deny.add_argument("serial", help="serial in hex, as in the log and the audit table")
     _command(commands, "rebuild", "fold the national picture anew from the log")
+    _consumer(commands.add_parser("consumer", help="systems that read through TAXII with a secret"))
     status = _command(commands, "status", "how the hub stands, whether or not it serves")
     status.add_argument("--json", action="store_true", help="for machines")
     return parser
@@ -50,6 +51,29 @@ def _command(
     parser = commands.add_parser(name, help=text, description=text)
     parser.add_argument("--config", type=Path, required=True, help="settings file, made by init: hub.toml")
     return parser
+
+
+def _consumer(parser: argparse.ArgumentParser) -> None:
+    commands = parser.add_subparsers(dest="consumer_command", required=True, metavar="COMMAND")
+    add = _command(commands, "add", "take a system in, and show its secret once")
+    add.add_argument("name", help="its name for ever: lower-case words joined by '-'")
+    add.add_argument("--member", required=True, help="the member whose system it is")
+    add.add_argument("--affiliate", help="the affiliate of that member whose system it is; it may post to its intake")
+    add.add_argument("--ceiling", default="green", help="clear, green (default), amber or amber+strict")
+    add.add_argument("--network", action="append", help="where it may come from, as 192.0.2.0/24; repeat; else any")
+    add.add_argument("--purpose", help="the purpose for which it may read personal data; else it reads none")
+    add.add_argument("--days", type=int, default=90, help="how long its secret is good (default and most: 90)")
+    add.add_argument(
+        "--i-have-their-word",
+        default="",
+        metavar="REFERENCE",
+        help="where the member's word is kept that grants a ceiling above green; audited, and shown to that member",
+    )
+    renew = _command(commands, "renew", "give a system another secret; the old one ends at once")
+    renew.add_argument("name")
+    renew.add_argument("--days", type=int, default=90, help="how long it is good (default and most: 90)")
+    _command(commands, "revoke", "refuse a system from now on").add_argument("name")
+    _command(commands, "list", "list systems, with their ceilings and days")
 
 
 def _compared(parser: argparse.ArgumentParser) -> None:
@@ -82,6 +106,10 @@ ACTIONS = {
     "admit": ("desk", "run_admit"),
     "export-control": ("desk", "run_export_control"),
     "deny": ("desk", "run_deny"),
+    "consumer add": ("consumers", "run_add"),
+    "consumer renew": ("consumers", "run_renew"),
+    "consumer revoke": ("consumers", "run_revoke"),
+    "consumer list": ("consumers", "run_list"),
     "rebuild": ("rebuilding", "run"),
     "status": ("desk", "run_status"),
 }
@@ -100,7 +128,8 @@ def main(argv: list[str] | None = None) -> int:
     from port2port.errors import Port2PortError
 
     try:
-        return _action(args.command)(args)
+        within = f" {args.consumer_command}" if args.command == "consumer" else ""
+        return _action(args.command + within)(args)
     except Port2PortError as error:
         print(f"port2port-hub: {error.text}", file=sys.stderr)
         return 2

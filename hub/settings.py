@@ -10,6 +10,7 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Final, Literal, Self
+from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, model_validator
 
@@ -44,8 +45,45 @@ def _database(value: str) -> str:
     return value
 
 
+def _public_url(value: str) -> str:
+    parts = urlsplit(value)
+    if parts.scheme != "https" or not parts.hostname or parts.path or parts.query or "@" in parts.netloc:
+        raise ValueError("must be https://host or https://host:port, without a path")
+    return value
+
+
 Address = Annotated[str, AfterValidator(_address)]
+PublicUrl = Annotated[str, AfterValidator(_public_url)]
 HostName = Annotated[str, Field(pattern=r"^[A-Za-z0-9.:-]{1,253}$")]
+
+
+class TaxiiSettings(Settings):
+    """The ``[taxii]`` table. Without it, and without an address in it, there is no TAXII server."""
+
+    listen: Address | None = Field(
+        default=None, description="Where members read with the certificate of their node (TLS 1.3)."
+    )
+    public_url: PublicUrl | None = Field(
+        default=None, description="https address of `taxii.listen` as members reach it; stands in what it answers."
+    )
+    consumer_listen: Address | None = Field(
+        default=None, description="Where SIEMs and other systems read with a secret (HTTP Basic or Bearer over TLS)."
+    )
+    consumer_public_url: PublicUrl | None = Field(
+        default=None, description="https address of `taxii.consumer_listen` as they reach it."
+    )
+    certificate: FilePath | None = Field(
+        default=None, description="TLS certificate chain for consumers, PEM, of an authority that their systems know."
+    )
+    key: FilePath | None = Field(default=None, description="Its private key.")
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if (self.certificate is None) != (self.key is None):
+            raise ValueError("certificate and key go together")
+        if self.consumer_listen is not None and self.certificate is None:
+            raise ValueError("consumers come over TLS: set certificate and key beside consumer_listen")
+        return self
 
 
 class HubSettings(Settings):
@@ -95,6 +133,10 @@ class HubSettings(Settings):
         default=None, description="The national picture in a browser; leave the table out and there is none."
     )
 
+    taxii: TaxiiSettings = Field(
+        default=TaxiiSettings(), description="Outlets for SIEMs and partner platforms (TAXII 2.1)."
+    )
+
     @model_validator(mode="after")
     def _consistent(self) -> Self:
         if self.console is not None and self.operator is None:
@@ -109,7 +151,8 @@ class HubSettings(Settings):
     @property
     def key_files(self) -> tuple[Path, ...]:
         """The private keys the hub reads."""
-        return (self.ca_key, self.log_key, self.hub_key)
+        served = () if self.taxii.key is None else (self.taxii.key,)
+        return (self.ca_key, self.log_key, self.hub_key, *served)
 
 
 def split_address(address: str) -> tuple[str, int]:
@@ -118,7 +161,7 @@ def split_address(address: str) -> tuple[str, int]:
     return host, int(port)
 
 
-_TABLES: Final = ("console",)  # TOML wants them after everything else; docs/configuration.md has their options
+_TABLES: Final = ("console", "taxii")  # TOML wants them after everything else; docs/configuration.md has their options
 
 
 def template(federation: str, given: Mapping[str, str]) -> str:

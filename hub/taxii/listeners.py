@@ -1,0 +1,143 @@
+"""The two listeners of the TAXII server: TLS, sockets, and stopping in time.
+
+Members show the certificate of their node, of our CA, over TLS 1.3 alone. Consumers show nothing in TLS; their
+certificate's authority is one that their systems know. A connection that sends no whole request head in time is
+ended, so that silent ones do not keep others out.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import ssl
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+from starlette.types import ASGIApp
+from uvicorn import Config
+
+from hub.ca import ServerIdentity
+from hub.settings import TaxiiSettings, split_address
+from port2port.console.serving import CertificateProtocol, QuietServer, finished
+from port2port.errors import ConfigurationError
+
+_HEAD_BYTES: Final = 32 * 1024
+_HEAD_S: Final = 20.0
+_BACKLOG: Final = 256
+_CONNECTIONS: Final = 1_000
+_KEEP_ALIVE_S: Final = 65  # longer than the pause between two pages of a slow client
+
+
+class _Protocol(CertificateProtocol):
+    """Ends a connection whose first request head does not come."""
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn does
+        super().connection_made(transport)
+        self._patience = self.loop.call_later(_HEAD_S, self._give_up)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._patience.cancel()
+        super().connection_lost(exc)
+
+    def _give_up(self) -> None:
+        if self.cycle is None:
+            self.transport.close()
+
+
+def member_context(root_pem: bytes) -> ssl.SSLContext:
+    """TLS 1.3 with a client certificate of the federation's CA; ``take_identity`` gives it ours."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_3
+    context.verify_mode = ssl.CERT_REQUIRED
+    context.load_verify_locations(cadata=root_pem.decode())
+    return context
+
+
+def take_identity(context: ssl.SSLContext, identity: ServerIdentity) -> None:
+    """Serve new connections with this certificate; the library reads files alone, so there is one for a moment."""
+    with tempfile.NamedTemporaryFile(suffix=".pem") as file:  # made for its owner alone
+        file.write(identity.key + identity.chain)
+        file.flush()
+        context.load_cert_chain(file.name)
+
+
+def consumer_context(settings: TaxiiSettings) -> ssl.SSLContext:
+    """TLS 1.2 or newer with the configured certificate. Raises ConfigurationError."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    try:
+        context.load_cert_chain(settings.certificate or Path(), settings.key)
+    except OSError as error:  # ssl.SSLError is one
+        raise ConfigurationError("cannot use taxii.certificate or taxii.key") from error
+    return context
+
+
+class Listener:
+    """One application at one address. Bound when it is made; ``run`` is a service: cancel it to stop.
+
+    Raises ConfigurationError where the address cannot be had.
+    """
+
+    def __init__(self, app: ASGIApp, address: str, context: ssl.SSLContext, *, grace_s: float) -> None:
+        self._socket = _bound(address)
+        self.port: int = self._socket.getsockname()[1]
+        self._config = Config(
+            app,
+            http=_Protocol,
+            ws="none",
+            lifespan="off",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            proxy_headers=False,
+            h11_max_incomplete_event_size=_HEAD_BYTES,
+            limit_concurrency=_CONNECTIONS,
+            backlog=_BACKLOG,
+            timeout_keep_alive=_KEEP_ALIVE_S,
+            timeout_graceful_shutdown=max(1, round(grace_s)),
+            ssl_context_factory=_factory(context),
+        )
+
+    async def run(self) -> None:
+        """Serve until cancelled; what is being answered may finish within the grace."""
+        server = QuietServer(self._config, lambda: None)
+        with self._socket:
+            serving = asyncio.create_task(server.serve([self._socket]))
+            try:
+                await asyncio.wait({serving})
+            finally:
+                server.should_exit = True
+                await finished(serving)
+
+    def close(self) -> None:
+        """Let the address go, where it was never served."""
+        self._socket.close()
+
+
+def _factory(context: ssl.SSLContext) -> Callable[[Config, Callable[[], ssl.SSLContext]], ssl.SSLContext]:
+    def made(_config: Config, _default: Callable[[], ssl.SSLContext]) -> ssl.SSLContext:
+        return context
+
+    return made
+
+
+def _bound(address: str) -> socket.socket:
+    host, port = split_address(address)
+    try:
+        family, kind, protocol, _, where = socket.getaddrinfo(
+            host.strip("[]"), port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+        listener = socket.socket(family, kind, protocol)
+    except OSError as error:
+        raise ConfigurationError(f"taxii: cannot use the address {address}") from error
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(where)
+        listener.listen(_BACKLOG)  # whoever comes before the server runs waits for it
+    except OSError as error:
+        listener.close()
+        raise ConfigurationError(f"taxii: cannot listen on {address}: {error.strerror}") from error
+    listener.setblocking(False)
+    return listener
