@@ -20,6 +20,7 @@ from sqlalchemy.engine import Connection
 from node import drafts, evidence, indicators, store
 from node.drafts import Draft, Proposal
 from node.outbox import Outbox, Queued
+from node.warning_lists.gate import Gate
 from port2port import canonical, imported, sharing, verify
 from port2port import statement as stm
 from port2port.authority import Voice
@@ -64,6 +65,7 @@ class Author:
     """This port as somebody who says things: with its machine key at once, with a desk key where officers sign later.
 
     ``desk`` are further machine-class keys: each is held by one act that waits for signatures (``node.desk_keys``).
+    ``gate`` is asked before an indicator is published; None where nothing can be (tests, and what only retracts).
     """
 
     federation: str
@@ -72,6 +74,7 @@ class Author:
     outbox: Outbox
     validate: Callable[[bytes], ValidObject]
     desk: tuple[Outbox, ...] = ()
+    gate: Gate | None = None
 
     def outbox_of(self, key_id: str) -> Outbox | None:
         """The outbox of the machine key or of a desk key; None where this node does not hold that key."""
@@ -134,6 +137,8 @@ def compose(
     ``signer`` is the key that will number them (the machine key without it), ``voices`` the officers who will sign.
     Raises as ``publish``.
     """
+    if author.gate is not None and act.realm == sharing.REAL and proposal.kind in indicators.CARRIERS:
+        author.gate.require(connection, proposal.objects, decided_by=act.decided_by, now=act.now)
     made = [
         _statement(connection, author, part, act, signer=signer or author.outbox.key_id, context=context)
         for part in split(proposal, author.validate)

@@ -25,7 +25,9 @@ from port2port.patterns import Value
 _TABLE: Final = tables.SuppressionRow.__table__  # type: ignore[attr-defined]  # SQLModel adds it
 PAIR: Final = "pair"
 WORK: Final = "work"
-KINDS: Final = frozenset({"mute", "exception", "own-fleet", "zone", "rule-off", PAIR, WORK})
+OWN_FLEET: Final = "own-fleet"
+LISTED: Final = "warning-list"
+KINDS: Final = frozenset({"mute", "exception", OWN_FLEET, "zone", "rule-off", PAIR, WORK, LISTED})
 LONGEST: Final = timedelta(days=366)
 _PATHS: Final = {"vessel:mmsi": "mmsi", "vessel:imo": "imo", "vessel:eni": "eni"}
 
@@ -47,6 +49,7 @@ class Suppression:
     """``subject`` is what is silenced: a detector (``mute``, ``rule-off``), an identity, a place (``zone``), or one
     object under one indicator (``pair``), which silences hits and no finding. Expected works (``work``) are
     ``identity@place``, of which either may be empty: they silence that a fence is crossed, never a cloned identity.
+    ``warning-list`` silences the warning lists about one value (``node.warning_lists``), and no finding.
     """
 
     id: str
@@ -63,7 +66,7 @@ class Suppression:
             return finding.detector.partition("@")[0] == self.subject
         if self.kind == "zone":
             return self.subject in finding.places
-        if self.kind == PAIR:
+        if self.kind in {PAIR, LISTED}:
             return False
         if self.kind == WORK:
             who, _, where = self.subject.partition("@")

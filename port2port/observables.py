@@ -22,7 +22,9 @@ _DOTS: Final = re.compile(r"\[\.\]|\(\.\)|\{\.\}|\[dot\]|\(dot\)|[\u3002\uff0e\u
 _AT: Final = re.compile(r"\[@\]|\(@\)|\[at\]|\(at\)", re.IGNORECASE)
 _SCHEME: Final = re.compile(r"^(h)(?:xx|tt|XX|TT)(ps?)(?=\[?:)", re.IGNORECASE)
 _URL: Final = re.compile(r"^[a-z][a-z0-9+.-]{1,15}://", re.IGNORECASE)
-_HOST: Final = re.compile(r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?(?:\.[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?)*")
+_HOST: Final = re.compile(r"[a-z0-9_-]{1,63}(?:\.[a-z0-9_-]{1,63})*")  # as resolvers answer them, not as RFC 952 wants
+_DEFANGED: Final = re.compile(r"[\[({\u3002\uff0e\uff61]|^hxx", re.IGNORECASE)
+_NETWORK: Final = re.compile(r"[0-9a-fA-F:.]{2,45}(?:/[0-9.]{1,15})?")
 _HEX: Final = re.compile(r"[0-9a-fA-F]+")
 _NUMBER: Final = re.compile(r"0[xX][0-9a-fA-F]{0,16}|[0-9]{1,20}")
 _HASH_CHARS: Final = frozenset({32, 40, 56, 64, 96, 128})
@@ -88,6 +90,8 @@ def guess(value: str) -> Observable:
 def refanged(value: str) -> str:
     """Without blanks round it and without what makes it harmless to click on."""
     text = value[:VALUE_CHARS].strip()
+    if not _DEFANGED.search(text):
+        return text
     text = _AT.sub("@", _DOTS.sub(".", text)).replace("[://]", "://").replace("[:]", ":")
     return _SCHEME.sub(lambda found: f"{found[1]}tt{found[2]}", text)
 
@@ -111,7 +115,7 @@ def network(text: str) -> Network | None:
     Host bits below the prefix are taken as zero.
     """
     bare = text.strip("[]").partition("%")[0]
-    if not bare or len(bare) > 64:
+    if not _NETWORK.fullmatch(bare):
         return None
     try:
         found = ip_network(bare, strict=False)

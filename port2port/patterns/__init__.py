@@ -10,7 +10,7 @@ from port2port.patterns.compiled import CompiledPattern, Observed
 from port2port.patterns.errors import PatternError
 from port2port.patterns.expressions import IndexKey, Value, is_unique
 from port2port.patterns.grammar import TemplateCache
-from port2port.patterns.parse import compile_pattern, guards_in
+from port2port.patterns.parse import compile_pattern, guards_in, named_in
 from port2port.patterns.spelling import spelled
 
 __all__ = [
@@ -23,5 +23,6 @@ __all__ = [
     "compile_pattern",
     "guards_in",
     "is_unique",
+    "named_in",
     "spelled",
 ]

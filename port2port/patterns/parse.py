@@ -15,11 +15,13 @@ from typing import TYPE_CHECKING, Final
 
 from port2port.patterns.compiled import Alternative, Bracket, CompiledPattern, guards_of
 from port2port.patterns.errors import PatternError
-from port2port.patterns.expressions import Comparison, Expression, Guards, Joined, Value
+from port2port.patterns.expressions import Comparison, Expression, Guards, IndexKey, Joined, Value
 from port2port.patterns.spelling import spelled
 from port2port.patterns.tokens import END, Token, tokenise
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from port2port.patterns.grammar import TemplateCache
 
 MAX_REPEATS: Final = 100
@@ -46,6 +48,29 @@ def compile_pattern(text: str, templates: TemplateCache) -> CompiledPattern:
 def guards_in(text: str) -> Guards:
     """The index keys of a pattern whose grammar was checked when it came. Raises PatternError as above."""
     return guards_of(_Parser(tokenise(text)).pattern())
+
+
+def named_in(text: str) -> frozenset[IndexKey]:
+    """Every (path, value) that a pattern asks for by equality, set or prefix, whatever else it asks for.
+
+    Of a pattern that is not evaluated here every literal counts, under an empty path. Raises PatternError for what
+    is no pattern.
+    """
+    tokens = tokenise(text)
+    try:
+        alternatives = _Parser(tokens).pattern()
+    except PatternError:
+        return frozenset(("", _unquoted(token.text)) for token in tokens if token.kind == "string")
+    brackets = [bracket.expression for alternative in alternatives for bracket in alternative.brackets]
+    return frozenset(key for expression in brackets for key in _named(expression))
+
+
+def _named(expression: Expression) -> Iterator[IndexKey]:
+    if isinstance(expression, Joined):
+        for part in expression.parts:
+            yield from _named(part)
+    elif not expression.negated and expression.op in {"=", "IN", "LIKE"}:
+        yield from ((expression.path, value) for value in expression.values)
 
 
 class _Parser:

@@ -1,18 +1,25 @@
-"""Values that are known to be harmless, and which lists say so."""
+"""Values that are known to be harmless: which index of the imported lists is in force."""
 
 from __future__ import annotations
 
-from typing import Final
+import sqlalchemy as sa
+from alembic import op
 
-revision: Final = "0012"
-down_revision: Final = "0011"
+revision = "0012"
+down_revision = "0011"
 branch_labels = None
 depends_on = None
 
 
 def upgrade() -> None:
-    """Nothing yet."""
+    op.create_table(
+        "warning_index",
+        sa.Column("digest", sa.String(), nullable=False),
+        sa.Column("made_ms", sa.BigInteger(), nullable=False),
+        sa.Column("body", sa.LargeBinary(), nullable=False),
+        sa.PrimaryKeyConstraint("digest", name=op.f("pk_warning_index")),
+    )
 
 
 def downgrade() -> None:
-    """Nothing to take back."""
+    op.drop_table("warning_index")

@@ -71,7 +71,7 @@ def test_a_url_and_a_mail_address_know_their_host(value: str, host: Observable |
 
 
 @pytest.mark.parametrize(
-    "value", ["256.1.1.1/99", "a..b", "-a.example", "http://", "http://[::1", "@x", "x@", "http://a:99999/", ""]
+    "value", ["256.1.1.1/99", "a..b", "a b.example", "http://", "http://[::1", "@x", "x@", "http://a:99999/", ""]
 )
 def test_what_is_nothing_of_the_kind_is_text(value: str) -> None:
     assert guess(value).kind is Kind.TEXT
