@@ -22,7 +22,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Row
 
 from node import act_store, tables, works
-from node.findings import Discriminator, Evidence, Finding, Measure
+from node.findings import CYBER_KINDS, Discriminator, Evidence, Finding, Measure
 from node.proposals import (
     Defaults,
     Proposal,
@@ -96,9 +96,10 @@ class Taken:
 
 
 def cause_of(finding: Finding) -> str:
-    """Findings with an equal cause are about the same thing."""
+    """Findings with an equal cause are about the same thing: of network sensors, about the same first subject."""
     name = finding.detector.partition("@")[0]
-    return "/".join((name, str(finding.kind), ",".join(finding.subjects), ",".join(finding.places)))
+    subjects = finding.subjects[:1] if finding.kind in CYBER_KINDS else finding.subjects
+    return "/".join((name, str(finding.kind), ",".join(subjects), ",".join(finding.places)))
 
 
 def why_of(finding: Finding) -> dict[str, Json]:
@@ -107,10 +108,12 @@ def why_of(finding: Finding) -> dict[str, Json]:
         "confidence": finding.confidence,
         "detector": finding.detector,
         "found_at": to_text(finding.found_at),
+        "inside": list(finding.inside),
         "kind": str(finding.kind),
         "numbers": {name: _measure(measure) for name, measure in sorted(finding.numbers.items())},
         "places": list(finding.places),
         "reason": finding.reason,
+        "references": [f"{one.source} {one.ident}" for one in finding.references],
         "severity": finding.severity.name.lower(),
         "single_open_source": finding.single_open_source,
         "source_classes": [*sorted({line.source_class.name.lower() for line in finding.evidence})],

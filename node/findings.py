@@ -32,6 +32,12 @@ class FindingKind(StrEnum):
 
     IDENTITY_CLONE = "IDENTITY_CLONE"
     GEOFENCE = "GEOFENCE"
+    NETWORK_ALERT = "NETWORK_ALERT"
+    INDUSTRIAL = "INDUSTRIAL"
+    LOOKALIKE = "LOOKALIKE"
+    MAIL_FRAUD = "MAIL_FRAUD"
+    ACCOUNT_FRAUD = "ACCOUNT_FRAUD"
+    BEACON = "BEACON"
     DATA_QUALITY = "DATA_QUALITY"
 
 
@@ -89,11 +95,34 @@ class Discriminator:
     stations: tuple[str, ...]
 
 
+# Found in what network sensors wrote down, or a platform's list of accounts.
+CYBER_KINDS: Final = frozenset(
+    {
+        FindingKind.NETWORK_ALERT,
+        FindingKind.INDUSTRIAL,
+        FindingKind.LOOKALIKE,
+        FindingKind.MAIL_FRAUD,
+        FindingKind.ACCOUNT_FRAUD,
+        FindingKind.BEACON,
+    }
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reference:
+    """Where more is known: a rule of a sensor (``suricata``, its number) or a technique (``mitre-attack``, T0855)."""
+
+    source: str
+    ident: str
+    url: str | None = None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
     """``detector`` is name@version, ``confidence`` 0 to 100, ``subjects`` identities as in ``mmsi:205123456``.
 
-    ``single_open_source`` is true when nothing but open radio stands behind it.
+    ``single_open_source`` is true when nothing but open radio stands behind it. ``inside`` is for the officer alone:
+    the port's own addresses, hosts and accounts that it concerns. They stay here, and so stand in no ``reason``.
     """
 
     id: uuid.UUID
@@ -109,6 +138,8 @@ class Finding:
     places: tuple[str, ...]
     discriminators: tuple[Discriminator, ...]
     evidence: tuple[Evidence, ...]
+    references: tuple[Reference, ...] = ()
+    inside: tuple[str, ...] = ()
 
 
 def finding_id(detector: str, kind: FindingKind, subject: str, occasion: str) -> uuid.UUID:

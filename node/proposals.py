@@ -6,15 +6,17 @@ cannot sign them.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from ipaddress import ip_address
 from typing import Any, Final
 from uuid import UUID
 
 import orjson
 
-from node.findings import Discriminator, Finding, FindingKind
+from node.findings import CYBER_KINDS, Discriminator, Finding, FindingKind, Reference
 from port2port.canonical import Json
 from port2port.stix import objects as stix
 from port2port.stix.discriminators import Discriminators, TrackHint
@@ -25,7 +27,36 @@ from port2port.tlp import parse as tlp_of
 
 SINGLE_OPEN_SOURCE: Final = "single-open-source"
 PLEASURE_CRAFT: Final = frozenset({36, 37})  # ITU-R M.1371 table 53: sailing, pleasure craft
-_PATHS: Final = {"mmsi": "vessel:mmsi", "imo": "vessel:imo", "eni": "vessel:eni"}
+_PATHS: Final = {
+    "mmsi": "vessel:mmsi",
+    "imo": "vessel:imo",
+    "eni": "vessel:eni",
+    "ipv4": "ipv4-addr:value",
+    "ipv6": "ipv6-addr:value",
+    "domain": "domain-name:value",
+    "url": "url:value",
+    "sha256": "file:hashes.'SHA-256'",
+    "email": "email-addr:value",
+}
+_PERSONAL: Final = frozenset({"eni", "ipv4", "ipv6", "email"})
+CYBER_VALID_FOR: Final = timedelta(days=14)  # an address is somebody else's soon
+CYBER_PURPOSE: Final = "cyber-security"
+# Of ``stix/vocabularies/modus.json`` by what the pattern binds; where nothing fits, the kind stands alone.
+_MODUS: Final = {"domain": "domain", "url": "domain", "ipv4": "address", "ipv6": "address", "email": "account"}
+_MALICIOUS: Final = frozenset({FindingKind.NETWORK_ALERT, FindingKind.MAIL_FRAUD})
+# What it is called where a pattern binds something, and where it is a note: the port's own things are never named.
+_TITLES: Final = {
+    FindingKind.NETWORK_ALERT: ("Attack traffic with {}", "Attack traffic"),
+    FindingKind.INDUSTRIAL: ("Unexpected commands to controllers from {}", "Unexpected commands to controllers"),
+    FindingKind.LOOKALIKE: ("Lookalike domain {}", "Lookalike domain"),
+    FindingKind.MAIL_FRAUD: ("Fraudulent mail from {}", "Another bank account for a known supplier"),
+    FindingKind.ACCOUNT_FRAUD: ("Accounts made by one hand", "Accounts made by one hand"),
+    FindingKind.BEACON: ("Connections at even intervals to {}", "Connections at even intervals"),
+}
+WITHHELD: Final = "[withheld]"
+_ADDRESS: Final = re.compile(
+    r"(?<![\w.:])(?:[0-9]{1,3}(?:\.[0-9]{1,3}){3}|[0-9a-fA-F]{0,4}(?::[0-9a-fA-F]{0,4}){2,7})(?![\w:])"
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,40 +96,106 @@ def propose(finding: Finding, defaults: Defaults, *, now: datetime, ident: UUID,
 
     ``ident`` and ``created`` stay the same when a later finding of the same cause brings the draft up to date.
     """
-    path, value = _binding(finding)
-    if finding.kind is FindingKind.DATA_QUALITY or path is None:
+    if finding.kind is FindingKind.DATA_QUALITY:
         return None
-    labels = (
-        str(finding.kind).lower().replace("_", "-"),
-        *((SINGLE_OPEN_SOURCE,) if finding.single_open_source else ()),
+    values = _sayable(finding)
+    if finding.kind in CYBER_KINDS:
+        return _of_network(finding, values, defaults, now=now, ident=ident, created=created)
+    if not values:
+        return None
+    header = _header(finding, defaults, (_label(finding),), now=now, ident=ident, created=created)
+    indicator = stix.indicator(
+        header,
+        name=_name(finding, values[0]),
+        pattern=stix.pattern_equals(_PATHS[_kind(finding)], values[:1]),
+        valid_from=min(finding.found_at, created),
+        valid_until=now + defaults.valid_for,
+        description=finding.reason,
+        discriminators=discriminators_of(finding),
     )
-    header = stix.Header(
+    return _proposed("publish", indicator, defaults, personal=is_personal(finding))
+
+
+def _of_network(
+    finding: Finding, values: tuple[str, ...], defaults: Defaults, *, now: datetime, ident: UUID, created: datetime
+) -> Proposal:
+    """An indicator where something foreign can be looked for elsewhere; a note where all of it is the port's own."""
+    bound = _kind(finding) if values else ""
+    modus = (_MODUS[bound],) if bound in _MODUS else ("account",) if finding.kind is FindingKind.ACCOUNT_FRAUD else ()
+    header = _header(finding, defaults, (*modus, _label(finding)), now=now, ident=ident, created=created)
+    named, unnamed = _TITLES[finding.kind]
+    said = without_inside(finding.reason, finding.inside)
+    defaults = replace(defaults, purpose=CYBER_PURPOSE)
+    references = [_reference(one) for one in finding.references]
+    personal = is_personal(finding)
+    if not values:
+        note = stix.note(header, content=said, object_refs=[defaults.issuer], abstract=unnamed, references=references)
+        return _proposed("report", note, defaults, personal=personal)
+    indicator = stix.indicator(
+        header,
+        name=named.format(values[0])[:200],
+        pattern=stix.pattern_equals(_PATHS[bound], values),
+        valid_from=min(finding.found_at, created),
+        valid_until=now + CYBER_VALID_FOR,
+        indicator_types=("malicious-activity" if finding.kind in _MALICIOUS else "anomalous-activity",),
+        description=said,
+        references=references,
+    )
+    return _proposed("publish", indicator, defaults, personal=personal)
+
+
+def _header(
+    finding: Finding, defaults: Defaults, labels: tuple[str, ...], *, now: datetime, ident: UUID, created: datetime
+) -> stix.Header:
+    return stix.Header(
         ident=ident,
         issuer=defaults.issuer,
         created=created,
         modified=now if now > created else None,
         tlp=defaults.tlp,
         confidence=finding.confidence,
-        labels=labels,
+        labels=(*labels, *((SINGLE_OPEN_SOURCE,) if finding.single_open_source else ())),
     )
-    indicator = stix.indicator(
-        header,
-        name=_name(finding, value),
-        pattern=stix.pattern_equals(path, [value]),
-        valid_from=min(finding.found_at, created),
-        valid_until=now + defaults.valid_for,
-        description=finding.reason,
-        discriminators=discriminators_of(finding),
-    )
+
+
+def _proposed(kind: str, said: bytes, defaults: Defaults, *, personal: bool) -> Proposal:
     return Proposal(
-        kind="publish",
-        objects=(indicator,),
+        kind=kind,
+        objects=(said,),
         tlp=defaults.tlp,
         groups=defaults.groups,
         handling=defaults.handling,
         purpose=defaults.purpose,
-        personal_data=is_personal(finding),
+        personal_data=personal,
     )
+
+
+def without_inside(text: str, inside: Iterable[str]) -> str:
+    """A text without the port's own things, and without any address that means something in one network only.
+
+    Texts of detectors hold none; but rules of sensors, which they quote, are written by people.
+    """
+    for own in sorted(filter(None, inside), key=len, reverse=True):
+        text = re.sub(rf"(?<!\w){re.escape(own)}(?!\w)", WITHHELD, text, flags=re.IGNORECASE)
+    return _ADDRESS.sub(lambda found: found[0] if _is_harmless(found[0]) else WITHHELD, text)
+
+
+def _is_harmless(text: str) -> bool:
+    """An address others know, or colons that make no address: a time of day."""
+    try:
+        ip_address(text)
+    except ValueError:
+        return ":" in text
+    return is_global(text)
+
+
+def is_global(text: str) -> bool:
+    """Whether an address means the same everywhere, so that others can look for it."""
+    try:
+        found = ip_address(text)
+    except ValueError:
+        return False
+    return found.is_global and not found.is_multicast
 
 
 def discriminators_of(finding: Finding, *, suspect: str = "newer") -> Discriminators | None:
@@ -111,11 +208,15 @@ def discriminators_of(finding: Finding, *, suspect: str = "newer") -> Discrimina
 
 
 def is_personal(finding: Finding) -> bool:
-    """Barges (by their ENI) and pleasure craft are somebody's home or boat: their identity is personal data."""
+    """Barges (by their ENI) and pleasure craft are somebody's home or boat: their identity is personal data.
+
+    So are addresses and mail addresses that others are told, and whatever is about accounts.
+    """
     types = {number for one in finding.discriminators for number in one.ship_types}
     measured = finding.numbers.get("ship_type")
     types |= {int(measured.value)} if measured is not None else set()
-    return finding.subjects[0].startswith("eni:") or bool(types & PLEASURE_CRAFT)
+    told = _kind(finding) in _PERSONAL and bool(_sayable(finding))
+    return told or finding.kind is FindingKind.ACCOUNT_FRAUD or bool(types & PLEASURE_CRAFT)
 
 
 def marked(raw: bytes, tlp: Tlp) -> bytes:
@@ -162,9 +263,27 @@ def proposal_of_json(said: Mapping[str, Any]) -> Proposal:
     )
 
 
-def _binding(finding: Finding) -> tuple[str | None, str]:
-    kind, _, value = finding.subjects[0].partition(":")
-    return _PATHS.get(kind), value
+def _kind(finding: Finding) -> str:
+    return finding.subjects[0].partition(":")[0]
+
+
+def _label(finding: Finding) -> str:
+    return str(finding.kind).lower().replace("_", "-")
+
+
+def _sayable(finding: Finding) -> tuple[str, ...]:
+    """The values a pattern may bind: those of the first subject's kind that are not the port's own."""
+    kind = _kind(finding)
+    if kind not in _PATHS:
+        return ()
+    values = [value for name, _, value in (one.partition(":") for one in finding.subjects) if name == kind]
+    is_address = kind in {"ipv4", "ipv6"}
+    return tuple(one for one in values if one not in finding.inside and (not is_address or is_global(one)))
+
+
+def _reference(one: Reference) -> dict[str, str]:
+    said = {"source_name": one.source, "external_id": one.ident}
+    return said if one.url is None else {**said, "url": one.url}
 
 
 def _name(finding: Finding, value: str) -> str:

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from node.findings import Finding
     from node.observations import Observation
     from node.places import Places
+    from node.records import Record
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,6 +36,16 @@ class Detector(Protocol):
     def detect(self, batch: Sequence[Observation], scene: Scene) -> list[Finding]: ...
 
 
-def label(detector: Detector) -> str:
+class RecordDetector(Protocol):
+    """The same for what network sensors wrote down."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def version(self) -> int: ...
+    def detect(self, records: Sequence[Record]) -> list[Finding]: ...
+
+
+def label(detector: Detector | RecordDetector) -> str:
     """name@version, as findings carry it."""
     return f"{detector.name}@{detector.version}"

@@ -56,8 +56,12 @@ def indicator(
     indicator_types: Sequence[str] = ("anomalous-activity",),
     description: str | None = None,
     discriminators: Discriminators | None = None,
+    references: Sequence[Mapping[str, str]] = (),
 ) -> bytes:
-    """An indicator with a STIX pattern; one on a cloned identity carries discriminators."""
+    """An indicator with a STIX pattern; one on a cloned identity carries discriminators.
+
+    ``references`` are external references: each a ``source_name`` with ``external_id`` or ``url``.
+    """
     extension = None if discriminators is None else {DISCRIMINATORS_EXTENSION: to_extension(discriminators)}
     return build(
         "indicator",
@@ -70,6 +74,7 @@ def indicator(
         pattern_version="2.1",
         valid_from=clock.to_text(valid_from),
         valid_until=clock.to_text(valid_until),
+        external_references=list(references) or None,
         extensions=extension,
     )
 
@@ -138,9 +143,23 @@ def location(header: Header, *, name: str, latitude: float, longitude: float, co
     )
 
 
-def note(header: Header, *, content: str, object_refs: Sequence[str], abstract: str | None = None) -> bytes:
+def note(
+    header: Header,
+    *,
+    content: str,
+    object_refs: Sequence[str],
+    abstract: str | None = None,
+    references: Sequence[Mapping[str, str]] = (),
+) -> bytes:
     """An officer's free text about objects (at least the port's identity); no author's name."""
-    return build("note", header, abstract=abstract, content=content, object_refs=list(object_refs))
+    return build(
+        "note",
+        header,
+        abstract=abstract,
+        content=content,
+        object_refs=list(object_refs),
+        external_references=list(references) or None,
+    )
 
 
 def report(
