@@ -33,6 +33,8 @@ class Schemas:
         """
         validator, _, required = self._load(name)
         if validator.is_valid(value):
+            if "" not in value.values():
+                return None
             empty = next((key for key in required if value.get(key) == ""), None)
             return None if empty is None else f"at /{empty}: minLength"  # stix2 takes an empty one for missing
         first = next(validator.iter_errors(value))

@@ -6,6 +6,7 @@ Called after the schema, so that types of values can be relied on. Every functio
 
 from __future__ import annotations
 
+import re
 import uuid
 from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
@@ -29,9 +30,8 @@ if TYPE_CHECKING:
 
 Object = Mapping[str, Json]
 
-# (earlier, later, whether they may be equal)
+# (earlier, later, whether they may be equal), beside created and modified
 _ORDERED: Final = (
-    ("created", "modified", True),
     ("valid_from", "valid_until", False),
     ("first_seen", "last_seen", True),
     ("first_observed", "last_observed", True),
@@ -40,6 +40,7 @@ _ORDERED: Final = (
     ("start", "end", True),
     ("validity_not_before", "validity_not_after", True),
 )
+_LATER: Final = frozenset(later for _earlier, later, _equal in _ORDERED)
 # Of each type, the groups of properties of which at least one must be there whole.
 _ONE_OF: Final[Mapping[str, tuple[tuple[str, ...], ...]]] = {
     "file": (("hashes",), ("name",)),
@@ -66,16 +67,20 @@ _TOGETHER: Final[Mapping[str, tuple[tuple[str, str], ...]]] = {
 _RESERVED: Final = frozenset(
     {"created", "created_by_ref", "granular_markings", "modified", "object_marking_refs", "revoked", "labels"}
 )
-_IDENTIFIERS: Final[Mapping[tuple[str, str], Callable[[str], str]]] = {
-    ("vessel", "imo"): identifiers.check_imo,
-    ("vessel", "mmsi"): identifiers.check_mmsi,
-    ("vessel", "eni"): identifiers.check_eni,
-    ("freight-container", "number"): identifiers.check_container,
-    ("uas", "serial_number"): identifiers.check_uas_serial,
-    ("uas", "operator_pseudonym"): pseudonyms.require_pseudonym,
-    ("badge", "pseudonym"): pseudonyms.require_pseudonym,
-    ("vehicle", "pseudonym"): pseudonyms.require_pseudonym,
+_IDENTIFIERS: Final[Mapping[str, Mapping[str, Callable[[str], str]]]] = {
+    "vessel": {"imo": identifiers.check_imo, "mmsi": identifiers.check_mmsi, "eni": identifiers.check_eni},
+    "freight-container": {"number": identifiers.check_container},
+    "uas": {"serial_number": identifiers.check_uas_serial, "operator_pseudonym": pseudonyms.require_pseudonym},
+    "badge": {"pseudonym": pseudonyms.require_pseudonym},
+    "vehicle": {"pseudonym": pseudonyms.require_pseudonym},
 }
+_NO_CHECKS: Final[Mapping[str, Callable[[str], str]]] = {}
+# Of each type, where its references may not point.
+_TARGETS: Final[Mapping[str, tuple[tuple[str, frozenset[str]], ...]]] = {
+    kind: tuple((name, forbidden) for (owner, name), forbidden in FORBIDDEN_TARGETS.items() if owner == kind)
+    for kind, _name in FORBIDDEN_TARGETS
+}
+_PROPERTY: Final = re.compile(r"[a-z0-9_]{2,250}", re.ASCII)
 # Of deterministic ids of observables (STIX 2.1 section 2.9).
 _SCO_NAMESPACE: Final = uuid.UUID("00abedb4-aa42-466c-9c01-fed23315a9b7")
 _PERSONAL_PATHS: Final = ("badge:", "vehicle:", "uas:operator")
@@ -87,10 +92,12 @@ def require(data: Object, schemas: Schemas) -> None:
     _require_order(data)
     _require_presence(data, kind)
     _require_targets(data, kind)
-    _require_granular(data)
-    _require_extensions(data, kind, schemas)
-    for (owner, name), check in _IDENTIFIERS.items():
-        if owner == kind and name in data and check(str(data[name])) != data[name]:
+    if "granular_markings" in data:
+        _require_granular(data)
+    if "extensions" in data or kind in REQUIRED_EXTENSION:
+        _require_extensions(data, kind, schemas)
+    for name, check in _IDENTIFIERS.get(kind, _NO_CHECKS).items():
+        if name in data and check(str(data[name])) != data[name]:
             raise ProfileError(f"{name} is not in its canonical spelling")
     if kind in DERIVED and data["id"] != derived_id(data):
         raise ProfileError(f"the id of a {kind} is derived from {', '.join(DERIVED[kind])}")
@@ -122,6 +129,19 @@ def require_known_properties(data: Object, known: frozenset[str]) -> None:
             raise ProfileError(f"{name} is not a property of this type, by extension neither")
         if not name.startswith("x_") and not _has_top_level_extension(data):
             raise ProfileError(f"property {name[:60]} is not one of this type")
+
+
+def require_carried(data: Object, kind: str, known: frozenset[str]) -> None:
+    """Of what somebody outside the federation made: any property is carried whose name STIX 2.1 section 3.1 allows,
+    but none that decides about versions, authors and markings where no schema checks it. The id is of the type.
+    """
+    if str(data["id"]).partition("--")[0] != kind:
+        raise ProfileError("an id begins with the type of its object")
+    for name in data.keys() - known:
+        if name in _RESERVED:
+            raise ProfileError(f"{name} is not a property of this type, by extension neither")
+        if not _PROPERTY.fullmatch(name):
+            raise ProfileError("a property has a name that STIX does not allow")
 
 
 def stix_pattern(data: Object) -> str | None:
@@ -165,16 +185,21 @@ def sortable(timestamp: str) -> str:
 
 
 def _require_order(data: Object) -> None:
+    _require_after(data, "created", "modified", equal=True)
+    if _LATER.isdisjoint(data):
+        return
     for earlier, later, equal in _ORDERED:
-        if earlier not in data or later not in data:
-            continue
-        first, second = text(data, earlier), text(data, later)
-        if first is None or second is None:
-            continue
-        same = len(first) == len(second)  # and so spelled alike
-        a, b = (first, second) if same else (sortable(first), sortable(second))
-        if a > b or (a == b and not equal):
-            raise ProfileError(f"{later} is not after {earlier}")
+        _require_after(data, earlier, later, equal=equal)
+
+
+def _require_after(data: Object, earlier: str, later: str, *, equal: bool) -> None:
+    first, second = data.get(earlier), data.get(later)
+    if not isinstance(first, str) or not isinstance(second, str):
+        return
+    if len(first) != len(second):  # and so not spelled alike
+        first, second = sortable(first), sortable(second)
+    if first > second or (first == second and not equal):
+        raise ProfileError(f"{later} is not after {earlier}")
 
 
 def _require_presence(data: Object, kind: str) -> None:
@@ -189,10 +214,8 @@ def _require_presence(data: Object, kind: str) -> None:
 
 
 def _require_targets(data: Object, kind: str) -> None:
-    for (owner, name), forbidden in FORBIDDEN_TARGETS.items():
-        if owner != kind or name not in data:
-            continue
-        value = data[name]
+    for name, forbidden in _TARGETS.get(kind, ()):
+        value = data.get(name, ())
         for ref in value if isinstance(value, list) else [value]:
             if str(ref).partition("--")[0] in forbidden:
                 raise ProfileError(f"{name} of a {kind} may not point to a {str(ref).partition('--')[0]}")

@@ -3,8 +3,9 @@
 1. size: at most ``LIMITS.object_bytes``
 2. depth: at most ``LIMITS.json_depth``, counted before anything recursive sees the bytes
 3. canonical JSON of the safe subset: these exact bytes are what was committed to
-4. a type of the profile
-5. the type's own JSON Schema, and no property beyond it but ``x_`` ones and top-level extensions
+4. a type of the profile (of foreign objects: any)
+5. the type's own JSON Schema, and no property beyond it but ``x_`` ones and top-level extensions (of foreign objects:
+   what is common to all types, for a type that others made, and any property)
 6. semantics that a schema cannot say (``semantics``)
 7. the STIX pattern's grammar, through a cache of templates
 
@@ -25,7 +26,7 @@ from port2port.errors import MalformedError, ProfileError
 from port2port.limits import LIMITS
 from port2port.stix import semantics
 from port2port.stix.markings import effective_marking
-from port2port.stix.profile import TYPES
+from port2port.stix.profile import OUTLET_TYPES, TYPES
 from port2port.stix.schema_files import Schemas
 
 if TYPE_CHECKING:
@@ -38,6 +39,8 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+# What no other federation or vendor can mean by these words.
+_NEVER_FOREIGN: Final = OUTLET_TYPES | {"bundle"}
 # A string (closed or not: it always matches, so that nothing is scanned twice) or one bracket.
 _DEPTH: Final = re.compile(rb'"(?:[^"\\]|\\.)*+"?|[\[\]{}]', re.DOTALL)
 
@@ -74,10 +77,15 @@ class StixValidator:
     threads.
     """
 
-    def __init__(self, templates: TemplateCache, *, types: frozenset[str] = TYPES) -> None:
-        """``types`` are those that statements carry; who reads an outlet adds ``profile.OUTLET_TYPES``."""
+    def __init__(self, templates: TemplateCache, *, types: frozenset[str] = TYPES, foreign: bool = False) -> None:
+        """``types`` are those that statements carry; who reads an outlet adds ``profile.OUTLET_TYPES``.
+
+        ``foreign`` is for what comes from outside the federation and is no statement's yet: types and properties that
+        others made are carried, while structure, ids, times, references, markings and sizes are checked as always.
+        """
         self._templates = templates
         self._types = types
+        self._foreign = foreign
         self._schemas = Schemas()
 
     def validate(self, raw: bytes) -> ValidObject:
@@ -99,16 +107,28 @@ class StixValidator:
         require_depth(raw)  # 2
         data = canonical.loads_object(raw, limit=LIMITS.object_bytes)  # 3
         kind = data.get("type")
-        if not isinstance(kind, str) or kind not in self._types:  # 4
-            raise ProfileError("an object of a type that the profile does not have", type=str(kind)[:80])
-        violation = self._schemas.violation(kind, data)  # 5
+        if not isinstance(kind, str):
+            raise ProfileError("an object says of which type it is")
+        schema = self._schema(kind)  # 4
+        violation = self._schemas.violation(schema, data)  # 5
         if violation is not None:
-            raise ProfileError(f"not a valid {kind}, {violation}")
-        semantics.require_known_properties(data, self._schemas.properties(kind))
+            raise ProfileError(f"not a valid {kind[:80]}, {violation}")
+        if self._foreign:
+            semantics.require_carried(data, kind, self._schemas.properties(schema))
+        else:
+            semantics.require_known_properties(data, self._schemas.properties(schema))
         semantics.require(data, self._schemas)  # 6
         pattern = semantics.stix_pattern(data)
         shape = None if pattern is None else self._templates.shape(pattern)  # 7
         return _valid(data, kind, pattern, shape)
+
+    def _schema(self, kind: str) -> str:
+        """The schema of a type, that of nobody's in particular for one that others made. Raises ProfileError."""
+        if kind in self._types:
+            return kind
+        if not self._foreign or kind in _NEVER_FOREIGN:
+            raise ProfileError("an object of a type that the profile does not have", type=kind[:80])
+        return "foreign"
 
 
 def require_depth(raw: bytes, *, limit: int = LIMITS.json_depth) -> None:
