@@ -114,15 +114,18 @@ class Lookup:
             for size in _VALUES_PER_STATEMENT
         }
 
-    def __call__(self, connection: Connection, values: Sequence[object]) -> list[tuple[Any, ...]]:
-        """The rows for ``values``, in the order of the query for each few hundred of them."""
+    def __call__(self, connection: Connection, values: Sequence[object], **more: Any) -> list[tuple[Any, ...]]:
+        """The rows for ``values``, in the order of the query for each few hundred of them.
+
+        ``more`` are the query's own bind parameters.
+        """
         rows: list[tuple[Any, ...]] = []
         largest = _VALUES_PER_STATEMENT[-1]
         for start in range(0, len(values), largest):
             some = values[start : start + largest]
             size = next(size for size in _VALUES_PER_STATEMENT if size >= len(some))
             named = {f"v{at}": some[min(at, len(some) - 1)] for at in range(size)}  # filled up with the last one
-            rows += self._queries[size](connection, **named)
+            rows += self._queries[size](connection, **named, **more)
         return rows
 
 
