@@ -1,6 +1,7 @@
 """The rows of a node's database, by what they serve; Alembic and the store see them as one."""
 
 from node.tables.base import NAMING, NodeRow, metadata
+from node.tables.cyber import BadLineRow, RecordCoverageRow, RecordValueRow, TailLineRow, TailRow
 from node.tables.desk import (
     ActRow,
     ActSignatureRow,
@@ -52,6 +53,7 @@ __all__ = [
     "ActSignatureRow",
     "Alarm",
     "Audit",
+    "BadLineRow",
     "CoverageRow",
     "Delivery",
     "DeskItemRow",
@@ -85,9 +87,13 @@ __all__ = [
     "PhotoRow",
     "Quarantine",
     "Receipt",
+    "RecordCoverageRow",
+    "RecordValueRow",
     "Sequence",
     "SightingRow",
     "SuppressionRow",
+    "TailLineRow",
+    "TailRow",
     "VisitRow",
     "WarningIndexRow",
     "WorkRow",

@@ -19,6 +19,7 @@ from dataclasses import dataclass, replace
 from hashlib import sha256
 from typing import TYPE_CHECKING, Final
 
+from node.tail_places import Chunk, TailPosition
 from port2port.errors import UnavailableError
 
 if TYPE_CHECKING:
@@ -39,41 +40,6 @@ class TailError(UnavailableError):
     """The log cannot be read now; it is tried again."""
 
     code = "TAIL"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TailPosition:
-    """How far a log was read: ``head`` is the digest of its first ``head_bytes``; ``skipping`` inside a long line.
-
-    ``written_ns`` is when the file was last written to, as it was when it was read.
-    """
-
-    device: int
-    inode: int
-    offset: int = 0
-    head: bytes = b""
-    head_bytes: int = 0
-    skipping: bool = False
-    written_ns: int = 0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Chunk:
-    """Some lines, and the place behind them. ``lost``: the file went away, perhaps with lines nobody had read.
-
-    ``ended`` is said of a finished log alone: nothing more will come.
-    """
-
-    position: TailPosition | None
-    lines: tuple[bytes, ...] = ()
-    too_long: int = 0
-    lost: bool = False
-    ended: bool = False
-
-    @property
-    def is_empty(self) -> bool:
-        """Whether there is nothing to store."""
-        return not (self.lines or self.too_long or self.lost)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

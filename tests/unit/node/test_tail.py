@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from node.sensors.transports import tail
-from node.sensors.transports.tail import LINE_BYTES, FileTail, TailError, TailPosition
+from node.sensors.transports.tail import LINE_BYTES, FileTail, TailError
+from node.tail_places import TailPosition
 
 
 class Reader:
