@@ -84,7 +84,7 @@ class Gate:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Drawn:
-    """The answer, why, and until when. ``counts`` is False where this only repeats an answer.
+    """The answer, why, and until when. ``slot`` is that of the answer which this one only repeats.
 
     ``begins`` and ``shows`` say what the gate's counts gain.
     """
@@ -92,9 +92,14 @@ class Drawn:
     check: bool
     why: str = ""
     until_ms: int = 0
-    counts: bool = True
+    slot: int | None = None
     begins: bool = False
     shows: bool = False
+
+    @property
+    def counts(self) -> bool:
+        """Whether it is an answer of its own."""
+        return self.slot is None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -51,7 +51,15 @@ def answer(
     gate = _gate(connection, question.gate, now_ms // DAY_MS)
     value = _value(connection, question, digest, slot, now_ms, listed=bool(found))
     drawn = draw(gate, value, dice, name=question.gate, digest=digest, floor=floor, now_ms=now_ms)
-    _write(connection, question, drawn, digest=digest, slot=slot, now_ms=now_ms, found=found)
+    _write(
+        connection,
+        question,
+        drawn,
+        digest=digest,
+        slot=slot if drawn.slot is None else drawn.slot,
+        now_ms=now_ms,
+        found=found,
+    )
     recent = gate.later(listed=bool(found)) if drawn.counts else gate.recent
     _count(connection, question.gate, drawn, now_ms // DAY_MS, listed=bool(found), recent=recent)
     return drawn.check
@@ -84,7 +92,7 @@ def _gate(connection: Connection, name: str, today: int) -> Gate:
 def _value(connection: Connection, question: Question, digest: bytes, slot: int, now_ms: int, *, listed: bool) -> Value:
     same, at_gate = _TABLE.c.digest == digest, _TABLE.c.gate == question.gate
     newest = _TABLE.c.id.desc()
-    given = (_TABLE.c.checked, _TABLE.c.why, _TABLE.c.until_ms)
+    given = (_TABLE.c.checked, _TABLE.c.why, _TABLE.c.until_ms, _TABLE.c.slot)
     repeated = sa.or_(_TABLE.c.slot == slot, _TABLE.c.passage == question.passage)
     here = connection.execute(sa.select(*given).where(same, at_gate, repeated).order_by(newest).limit(1)).first()
     lasting = (same, _TABLE.c.until_ms > now_ms)
@@ -94,7 +102,7 @@ def _value(connection: Connection, question: Question, digest: bytes, slot: int,
     spent = (same, _TABLE.c.why == LISTED, _TABLE.c.until_ms > now_ms - AGAIN_MS)
     return Value(
         listed=listed,
-        here=None if here is None else Drawn(check=here.checked, why=here.why, until_ms=here.until_ms, counts=False),
+        here=None if here is None else Drawn(check=here.checked, why=here.why, until_ms=here.until_ms, slot=here.slot),
         asked=_any(connection, same, _TABLE.c.slot == slot),
         episode="" if episode is None else episode.why,
         until_ms=0 if episode is None else episode.until_ms,

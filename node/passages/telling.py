@@ -80,7 +80,8 @@ class Telling:
 
     def _tell(self, connection: Connection, roster: Roster) -> list[Sighted]:
         rows = connection.execute(sa.select(_TABLE).where(~_TABLE.c.told).order_by(_TABLE.c.id).limit(AT_ONCE)).all()
-        found = [one for row in rows for one in self._sighted(connection, row)]
+        noted = [one for row in rows for one in self._sighted(connection, row)]
+        found = list({(one.indicator.key, one.row_subject): (one, decision) for one, decision in noted}.values())
         for one, decision in found:
             self._send(connection, one, decision, roster)
         named = [row.id for row in rows]

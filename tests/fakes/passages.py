@@ -63,7 +63,7 @@ class MemoryLedger:
         here = known.given.get((gate, slot))
         value = Value(
             listed=number in self.listed,
-            here=None if here is None else Drawn(check=here.check, why=here.why, until_ms=here.until_ms, counts=False),
+            here=None if here is None else Drawn(check=here.check, why=here.why, until_ms=here.until_ms, slot=slot),
             asked=any(other == slot for _, other in known.given),
             episode=known.why if lasting else "",
             until_ms=known.until_ms if lasting else 0,
