@@ -12,7 +12,9 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from node import drafts, hits, notices, suppressions, tables, two_person, works
+from node.console import rules_network
 from node.console.context import DeskContext
+from node.console.rules_network import Number
 from node.detectors import Geofence, IdentityClone
 from node.detectors.geofence import FenceSettings
 from node.detectors.identity_clone import CloneSettings
@@ -27,28 +29,19 @@ _DRAFT: Final = tables.DraftRow.__table__  # type: ignore[attr-defined]  # as ab
 DAY: Final = timedelta(hours=24)
 WEEK: Final = timedelta(days=7)
 FALSE_POSITIVE: Final = "False positive"  # as the button of the draft's page says
-BUILT_IN: Final = N_("fixed in this version of the program")
 DRAFTS_MOST: Final = 5_000
 NAMES: Final[Mapping[str, str]] = {
     IdentityClone.name: N_("Two ships under one number"),
     Geofence.name: N_("A fence is crossed, or a ship is too fast inside it"),
+    **rules_network.NAMES,
 }
 STORIES: Final[Mapping[str, str]] = {
     IdentityClone.name: N_("Two tracks far apart under one MMSI, both confirmed and reporting in turns."),
     Geofence.name: N_(
         "A ship without leave enters or leaves a fence of the port's map, or goes faster than it allows."
     ),
+    **rules_network.STORIES,
 }
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Number:
-    """One limit: what it is, how much, and ``key``, where it is set. ``label`` and ``unit`` are message ids."""
-
-    label: str
-    value: float
-    unit: str
-    key: str = BUILT_IN
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,7 +98,7 @@ def in_force(connection: Connection, desk: DeskContext) -> InForce:
     """The rules as they stand now, with what they did in the last week."""
     fired = _fired(connection, desk.now)
     published = _published(connection, desk.now)
-    makers = ((IdentityClone.name, IdentityClone.version, _clone()), (Geofence.name, Geofence.version, _fence()))
+    ships = ((IdentityClone.name, IdentityClone.version, _clone()), (Geofence.name, Geofence.version, _fence()))
     return InForce(
         detectors=tuple(
             Detector(
@@ -116,7 +109,7 @@ def in_force(connection: Connection, desk: DeskContext) -> InForce:
                 numbers=numbers,
                 fired=fired.get(name, Fired()),
             )
-            for name, version, numbers in makers
+            for name, version, numbers in (*ships, *rules_network.makers())
         ),
         fences=desk.places.fences,
         automatic=tuple(
