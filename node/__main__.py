@@ -36,6 +36,7 @@ def build_parser() -> argparse.ArgumentParser:
     _decisions(commands)
     _officers(commands)
     _keeping(commands)
+    _imports(commands)
     return parser
 
 
@@ -191,7 +192,25 @@ def _keeping(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
     )
 
 
+def _imports(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    brought = _command(commands, "import", "make drafts of a file: STIX 2.1, a MISP event, an OpenCTI export")
+    brought.add_argument("file", type=Path, metavar="FILE", help="bundle, envelope, list or MISP JSON")
+    brought.add_argument("--source", help="whom it comes from (default: the name of the file)")
+    brought.add_argument(
+        "--reliability",
+        default="F6",
+        metavar="B2",
+        help="Admiralty code: A to F for the source, 1 to 6 for what it says",
+    )
+    brought.add_argument(
+        "--marking", choices=MARKINGS[1:], help="least marking of all in it (what is unmarked: amber+strict)"
+    )
+    _command(commands, "imports", "feeds and files that were read, and what was set apart in them, with the reason")
+
+
 ACTIONS = {
+    "import": ("importing", "run"),
+    "imports": ("importing", "run_list"),
     "rekey": ("keeping", "run_rekey"),
     "checkpoint": ("keeping", "run_checkpoint"),
     "join": ("running", "run_join"),

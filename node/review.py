@@ -98,11 +98,12 @@ def chosen(proposal: Proposal, choice: Choice) -> Proposal:
     """The proposal with an officer's changes. Personal data may be added to what is proposed, never taken away.
 
     Naming nobody where the marking goes to all members anyway is not a contradiction: the proposal's groups are
-    dropped with its marking. What was imported keeps at least its source's marking. Raises LooserError or ValidityError.
+    dropped with its marking. What was imported keeps its source's marking at least. Raises LooserError or
+    ValidityError.
     """
     tlp = choice.tlp or proposal.tlp
     if proposal.kind == imported.KIND and not at_least_as_strict(tlp, proposal.tlp):
-        raise LooserError(f"its source marked it {proposal.tlp.label}: that may be tightened here, not loosened")
+        raise LooserError("its source marked it more strictly: that may be tightened here, not loosened")
     open_to_all = tlp in {Tlp.CLEAR, Tlp.GREEN}
     kept = () if open_to_all else proposal.groups
     made = drafts.settled(
@@ -261,6 +262,7 @@ def describe(draft: Draft) -> list[str]:
     if draft.state != drafts.OPEN:
         lines.append(f"state      {draft.state} by {draft.officer}{': ' + draft.reason if draft.reason else ''}")
     lines.append(f"why        {why.get('reason', '')}")
+    lines += _outside(why.get("import"))
     lines += [f"number     {text}" for text in _numbers(why.get("numbers"))]
     if "confidence" in why:
         lines.append(f"confidence {why['confidence']} of 100, from {_joined(why.get('source_classes'))}")
@@ -334,6 +336,20 @@ def _swapped(raw: bytes) -> bytes:
         return raw
     extension = to_extension(Discriminators(suspect=found.other, other=found.suspect))
     return normalise({**data, "extensions": {**data["extensions"], DISCRIMINATORS_EXTENSION: extension}})
+
+
+def _outside(told: Json) -> list[str]:
+    """Of what was imported: from whom, how far that is trusted, and what the federation had said before."""
+    if not isinstance(told, dict):
+        return []
+    grade = f"{told.get('reliability')}{told.get('credibility')}"
+    lines = [f"source     {told.get('source')}", f"reliable   {grade}: {told.get('words')}"]
+    echoes = told.get("echoes")
+    for one in echoes if isinstance(echoes, list) else ():
+        said = one.get("said") if isinstance(one, dict) else None
+        who = sorted({str(item["issuer"]) for item in said if isinstance(item, dict)}) if isinstance(said, list) else []
+        lines.append(f"echo       {one['id'] if isinstance(one, dict) else one}: said before by {', '.join(who)}")
+    return lines
 
 
 def _numbers(numbers: Json) -> list[str]:

@@ -14,6 +14,7 @@ from sqlalchemy.engine import Connection
 
 from node import alarms, outbox, store
 from node.alarms import Level, RaisedAlarm
+from node.foreign import keeping
 from node.settings import AlarmSettings
 from port2port.clock import from_ms, to_ms, to_text
 from port2port.roster import Roster
@@ -128,6 +129,7 @@ def status(
         _connection_line(connected, since_ms, now_ms, limits),
         *(Line(name=item.what, level=item.level, text=_left(item)) for item in expiries),
         *(Line(name=item.code.value, level=item.level, text=item.text) for item in standing),
+        *_outside(connection),
     )
     return Status(
         member=member,
@@ -147,6 +149,18 @@ def status(
         lines=lines,
         demo=roster is not None and roster.genesis.demo,
     )
+
+
+def _outside(connection: Connection) -> list[Line]:
+    """What came from outside: feeds that did not answer as they must, and how much of them was set apart."""
+    lines = [
+        Line(name=f"feed {one.name}", level=Level.WARNING, text=str(one.facts["error"]))
+        for one in keeping.feeds(connection)
+        if one.kind == "taxii" and one.facts.get("error")
+    ]
+    apart = keeping.apart_count(connection)
+    text = f"{apart} objects from outside are set apart; see: port2port-node imports"
+    return [*lines, Line(name="imports", level=Level.OK, text=text)] if apart else lines
 
 
 def _running_line(running: bool, beat: int | None, now_ms: int) -> Line:

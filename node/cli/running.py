@@ -17,7 +17,9 @@ from node.cli.desk import defaults_of, passphrase, rules_of
 from node.console import building
 from node.console.context import DeskContext
 from node.data import starter_places
+from node.foreign.normalising import Normaliser
 from node.identity import GrpcEnrolment, Officer
+from node.imports.service import FeedService
 from node.notice_watch import NoticeWatch, rota_now
 from node.observations import SourceClass
 from node.passage_settings import PassageSettings
@@ -113,6 +115,8 @@ def plugin_of(settings: NodeSettings) -> Plugin:
             partial(acts.watch, node.store, node.clock),
             partial(unseen.watch, node.store, node.clock, lambda: node.inbox.state.roster),
         )
+        if settings.feeds:
+            watching += (feeds_of(node, rules).run,)
         if settings.duty is not None:
             watching += (NoticeWatch.open(settings.duty, node.store, node.clock, settings.member).run,)
         if settings.passages is not None:
@@ -161,6 +165,18 @@ def desk_of(node: Node, rules: RuleFile, places: Places, pipeline: Pipeline, con
         rule=rules.two_person.rule(),
         rules=rules,
         rota=lambda: None if settings.duty is None else rota_now(settings.duty, node.store),
+    )
+
+
+def feeds_of(node: Node, rules: RuleFile) -> FeedService:
+    """The feeds of the settings, to be followed."""
+    return FeedService(
+        node.settings,
+        node.store,
+        node.clock,
+        defaults=defaults_of(node.settings, rules),
+        normaliser=Normaliser(node.validator.validate),
+        roster=lambda: node.inbox.state.roster,
     )
 
 

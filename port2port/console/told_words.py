@@ -108,6 +108,7 @@ ERRORS: Final = (
     N_('say why: --reason "..."'),
     N_("a reason has at most %(most)s characters"),
     N_("an indicator ends after it begins"),
+    N_("its source marked it more strictly: that may be tightened here, not loosened"),
     N_("at most %(lines)s lines of %(most)s characters"),
     N_("another officer accepts what you hand over"),
     N_("%(officer)s accepted this already"),

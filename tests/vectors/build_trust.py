@@ -1,4 +1,4 @@
-"""Rebuilds ``trust.json``: genesis, statement, envelope, leaf, batch, checkpoint, bundle and level, byte for byte.
+"""Rebuilds ``trust.json``: genesis, statement, envelope, leaf, batch, checkpoint, bundle, level, import.
 
 Written from docs/protocol.md with nothing of ``port2port``: JSON, SHA-256, base64, Ed25519 (deterministic, RFC 8032)
 and forty lines of protobuf and Merkle tree. Keys follow from names, so none is secret; ids and salts are hashes of
@@ -26,7 +26,7 @@ PAYLOAD_TYPE = "application/vnd.port2port.statement+json;v=1"
 START_MS = 1_795_305_600_000  # 2026-11-22T00:00:00.000Z
 YEAR_MS = 365 * 86_400_000
 EMPTY_ROOT = sha256(b"").digest()
-KINDS = {"genesis": 1, "roster": 2, "publish": 6, "level": 18}
+KINDS = {"genesis": 1, "roster": 2, "publish": 6, "level": 18, "import": 20}
 AMBER = "marking-definition--55d920b0-5e8b-4f79-9ee9-91f868d9b421"
 
 
@@ -253,6 +253,42 @@ def level_vector(seen: bytes) -> dict[str, Any]:
     }
 
 
+def foreign(item: bytes, salt: bytes, seen: bytes) -> bytes:
+    """An officer brings in what a partner sent; here the bytes received are those of the object."""
+    data = json.loads(item)
+    commitment = sha256(b"\x01" + salt + item).hexdigest()
+    received = sha256(b"\x01" + seed("received salt") + item).hexdigest()
+    brought = {"commitment": received, "echo": False, "id": data["id"], "original": f"attribute:{data['id'][11:]}"}
+    return statement(
+        kind="import", issuer="north-sea-port", signer=key_id("machine"), seq=3, decided_by="officer:o1",
+        id=f"urn:uuid:{a_uuid('import')}", issued="2026-11-22T00:00:05.000Z", tlp="amber", handling="call_first",
+        log_seen={"root": seen.hex(), "size": 3},
+        body={"credibility": 2, "objects": [brought], "reliability": "B", "source": "national-cert"},
+        objects=[{"commitment": commitment, "id": data["id"], "modified": data["modified"]}],
+    )  # fmt: skip
+
+
+def foreign_vector(seen: bytes) -> dict[str, Any]:
+    item, salt = foreign_object(), seed("salt of the import")
+    said, names, received = foreign(item, salt, seen), ["machine", "officer"], START_MS + 5_500
+    data = leaf_data("import", received, said, names)
+    return {
+        "object": item.decode(),
+        "salt": salt.hex(),
+        "received_salt": seed("received salt").hex(),
+        "statement": said.decode(),
+        "envelope": envelope(signed_statement(said, names), [(salt, item)]).hex(),
+        "received_ms": received,
+        "leaf_data": data.hex(),
+        "leaf_hash": leaf_hash(data).hex(),
+    }
+
+
+def foreign_object() -> bytes:
+    """An indicator whose author is nobody of the federation."""
+    return indicator(f"identity--{a_uuid('partner')}")
+
+
 def part(index: int, received_ms: int, raw: bytes, path: list[bytes], seen_path: list[bytes]) -> dict[str, Any]:
     return {
         "envelope": b64(raw), "index": index, "path": [b64(item) for item in path], "received_ms": received_ms,
@@ -312,6 +348,7 @@ def build() -> dict[str, Any]:
         "batch": batch.hex(),
         "bundle": bundle.decode(),
         "level": level_vector(root(leaves)),
+        "import": foreign_vector(root(leaves)),
     }
 
 

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from port2port import bundle, checkpoint, genesis, keys, levels, merkle, statement, wire
+from port2port import bundle, checkpoint, genesis, imported, keys, levels, merkle, statement, wire
 from port2port import envelope as dsse
 from port2port.ids import identity_of
 from port2port.patterns import TemplateCache
@@ -109,3 +109,26 @@ def test_the_bundle_verifies_with_the_genesis_hash_alone():
     assert (report.entry.index, report.entry.statement.issuer) == (2, "north-sea-port")
     assert report.roster.members() == {"north-sea-port"}
     assert not report.disputed
+
+
+def test_what_was_imported_is_read_signed_and_logged_as_written():
+    given = V["import"]
+    raw, item = given["statement"].encode(), given["object"].encode()
+    said = statement.decode(raw)
+    (brought,) = imported.imported_in(said.body).objects
+    assert imported.imported_in(said.body).to_body() == said.body
+    assert said.objects[0].commitment == statement.commit(bytes.fromhex(given["salt"]), item)
+    assert brought.commitment == statement.commit(bytes.fromhex(given["received_salt"]), item)
+    signed = dsse.sign(raw, [KEYS["machine"], KEYS["officer"]])
+    salted = (dsse.SaltedObject(salt=bytes.fromhex(given["salt"]), body=item),)
+    envelope = wire.encode_envelope(wire.encode_signed(dsse.PAYLOAD_TYPE, raw, signed), salted)
+    assert envelope.hex() == given["envelope"]
+    read = wire.decode_envelope(envelope)
+    data = dsse.leaf_data(
+        kind=said.kind,
+        received_ms=given["received_ms"],
+        digest=dsse.digest_of(read.statement),
+        signatures=read.signatures,
+    )
+    assert data.hex() == given["leaf_data"]
+    assert merkle.leaf_hash(data).hex() == given["leaf_hash"]

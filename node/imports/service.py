@@ -1,0 +1,82 @@
+"""The feeds of the settings, each followed at its own pace by a task of the node; a failure waits for the next turn."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from functools import partial
+from typing import Final
+
+from node.drafts import Defaults
+from node.feed_settings import FeedSettings
+from node.foreign.normalising import Normaliser
+from node.foreign.taking import Desk
+from node.imports.following import Follower
+from node.imports.session import GuardedSession
+from node.settings import NodeSettings
+from node.store import NodeStore
+from port2port.clock import Clock
+from port2port.errors import ConfigurationError, UnavailableError
+from port2port.ids import identity_of
+from port2port.roster import Roster
+
+logger = logging.getLogger(__name__)
+SHORTEST_WAIT_S: Final = 5.0
+
+
+def members_of(federation: str, roster: Roster | None) -> frozenset[str]:
+    """The STIX identities of all who ever were members."""
+    return frozenset() if roster is None else frozenset(identity_of(federation, name) for name in roster.member_table)
+
+
+class FeedService:
+    """Follows every feed until it is cancelled. Nothing is asked before the roster is known: whose is whose."""
+
+    def __init__(
+        self,
+        settings: NodeSettings,
+        store: NodeStore,
+        clock: Clock,
+        *,
+        defaults: Defaults,
+        normaliser: Normaliser,
+        roster: Callable[[], Roster | None],
+    ) -> None:
+        self._settings = settings
+        self._store = store
+        self._clock = clock
+        self._defaults = defaults
+        self._normaliser = normaliser
+        self._roster = roster
+
+    async def run(self) -> None:
+        """Until cancelled."""
+        async with asyncio.TaskGroup() as group:
+            for feed in self._settings.feeds:
+                group.create_task(self._follow(feed))
+
+    async def _follow(self, feed: FeedSettings) -> None:
+        follower = Follower(feed, partial(GuardedSession, feed, self._settings.keys), self._store)
+        while True:
+            if self._roster() is None:
+                await self._clock.sleep(SHORTEST_WAIT_S)
+                continue
+            await self._poll(feed, follower)
+            await self._clock.sleep(max(SHORTEST_WAIT_S, feed.every_minutes * 60))
+
+    async def _poll(self, feed: FeedSettings, follower: Follower) -> None:
+        try:
+            counts = await asyncio.to_thread(follower.poll, self._desk)
+        except (ConfigurationError, UnavailableError) as error:
+            logger.warning("feed not read", extra={"feed": feed.name, "code": error.code, "cause": error.text})
+        else:
+            logger.info("feed read", extra={"feed": feed.name, **{f"count_{name}": n for name, n in counts.items()}})
+
+    def _desk(self) -> Desk:
+        return Desk(
+            defaults=self._defaults,
+            normaliser=self._normaliser,
+            members=members_of(self._settings.federation, self._roster()),
+            now=self._clock.now(),
+        )
