@@ -189,7 +189,8 @@ def _require_order(data: Object) -> None:
     if _LATER.isdisjoint(data):
         return
     for earlier, later, equal in _ORDERED:
-        _require_after(data, earlier, later, equal=equal)
+        if later in data:
+            _require_after(data, earlier, later, equal=equal)
 
 
 def _require_after(data: Object, earlier: str, later: str, *, equal: bool) -> None:

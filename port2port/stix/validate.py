@@ -47,24 +47,67 @@ _DEPTH: Final = re.compile(rb'"(?:[^"\\]|\\.)*+"?|[\[\]{}]', re.DOTALL)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ValidObject:
-    """A STIX object that passed every step. ``data`` is for reading; the bytes stay what is stored and
-    sent. ``template`` is the SHA-256 of its pattern's shape, ``template_miss`` that the cache did not know it.
+    """A STIX object that passed every step. ``data`` is for reading; the bytes stay what is stored and sent.
+
+    What else it says is read from ``data`` when somebody asks, since most readers ask for little of it.
+    ``shape`` is the template of its pattern, ``template_miss`` that the cache did not know it.
     """
 
     id: str
     type: str
-    created: datetime | None
-    modified: datetime | None
-    created_by_ref: str | None
-    marking_refs: tuple[str, ...]
-    labels: tuple[str, ...]
-    revoked: bool
-    pattern: str | None
-    valid_from: datetime | None
-    valid_until: datetime | None
     data: Mapping[str, Json]
-    template: bytes | None = field(default=None, compare=False)
+    shape: str | None = field(default=None, compare=False)
     template_miss: bool = field(default=False, compare=False)
+
+    @property
+    def created(self) -> datetime | None:
+        """When its first version was made; None: it has no versions."""
+        return semantics.moment(self.data, "created")
+
+    @property
+    def modified(self) -> datetime | None:
+        """When this version was made; None: it has no versions."""
+        return semantics.moment(self.data, "modified")
+
+    @property
+    def created_by_ref(self) -> str | None:
+        """Whose it is, as it says itself."""
+        return semantics.text(self.data, "created_by_ref")
+
+    @property
+    def marking_refs(self) -> tuple[str, ...]:
+        """The markings of the object and of any part of it."""
+        return semantics.marking_refs(self.data)
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """Its labels, empty if it has none."""
+        return semantics.texts(self.data, "labels")
+
+    @property
+    def revoked(self) -> bool:
+        """Whether it says that it no longer holds."""
+        return self.data.get("revoked") is True
+
+    @property
+    def pattern(self) -> str | None:
+        """The pattern of an indicator in the STIX language."""
+        return semantics.stix_pattern(self.data)
+
+    @property
+    def valid_from(self) -> datetime | None:
+        """Since when an indicator is to be looked for; None: it is no indicator."""
+        return semantics.moment(self.data, "valid_from") if self.type == "indicator" else None
+
+    @property
+    def valid_until(self) -> datetime | None:
+        """Until when an indicator is to be looked for; None: it does not say, or is none."""
+        return semantics.moment(self.data, "valid_until") if self.type == "indicator" else None
+
+    @property
+    def template(self) -> bytes | None:
+        """The SHA-256 of its pattern's shape."""
+        return None if self.shape is None else sha256(self.shape.encode()).digest()
 
     @property
     def tlp(self) -> Tlp | None:
@@ -119,8 +162,8 @@ class StixValidator:
             semantics.require_known_properties(data, self._schemas.properties(schema))
         semantics.require(data, self._schemas)  # 6
         pattern = semantics.stix_pattern(data)
-        shape = None if pattern is None else self._templates.shape(pattern)  # 7
-        return _valid(data, kind, pattern, shape)
+        shape, miss = (None, False) if pattern is None else self._templates.shape(pattern)  # 7
+        return ValidObject(id=str(data["id"]), type=kind, data=data, shape=shape, template_miss=miss)
 
     def _schema(self, kind: str) -> str:
         """The schema of a type, that of nobody's in particular for one that others made. Raises ProfileError."""
@@ -144,22 +187,3 @@ def require_depth(raw: bytes, *, limit: int = LIMITS.json_depth) -> None:
                 raise ProfileError(f"JSON nested deeper than {limit}")
         elif char != b'"':
             depth -= 1
-
-
-def _valid(data: Mapping[str, Json], kind: str, pattern: str | None, shape: tuple[str, bool] | None) -> ValidObject:
-    return ValidObject(
-        id=str(data["id"]),
-        type=kind,
-        created=semantics.moment(data, "created"),
-        modified=semantics.moment(data, "modified"),
-        created_by_ref=semantics.text(data, "created_by_ref"),
-        marking_refs=semantics.marking_refs(data),
-        labels=semantics.texts(data, "labels"),
-        revoked=data.get("revoked") is True,
-        pattern=pattern,
-        valid_from=semantics.moment(data, "valid_from") if kind == "indicator" else None,
-        valid_until=semantics.moment(data, "valid_until") if kind == "indicator" else None,
-        data=data,
-        template=None if shape is None else sha256(shape[0].encode()).digest(),
-        template_miss=shape is not None and shape[1],
-    )
