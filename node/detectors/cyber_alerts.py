@@ -130,7 +130,7 @@ class CyberAlerts:
             confidence=SEVERAL if is_broad else ONE_RULE,
             reason=(
                 f"{address} set off rule {alert.sid} of the intrusion detection ({quoted(alert.signature)}); "
-                f"in 24 hours {rules} rules, and {targets} addresses of this port"
+                f"rules in 24 hours: {rules}, addresses of this port: {targets}"
             ),
             numbers={
                 "breadth": Measure(value=breadth, unit="", limit=self._settings.breadth),

@@ -142,7 +142,7 @@ class Industrial:
             numbers = {
                 "exceptions": Measure(value=round(100 * share, 1), unit="%", limit=100 * self._settings.exception_share)
             }
-            reason = f"A controller answers {100 * share:.0f} % of a minute's requests with exceptions"
+            reason = f"Of a minute's requests a controller answers {100 * share:.0f} in a hundred with exceptions"
             yield self._finding(
                 record, EXCEPTIONS, record.source.address, occasion=EXCEPTIONS, reason=reason, numbers=numbers
             )

@@ -1,9 +1,10 @@
 """What our errors, alarms and rules say, in the reader's language.
 
 The domain speaks English in whole sentences with facts in them; a page never shows these as they are. ``told`` finds
-the sentence in ``told_words`` by its text, takes the facts out again, and says both in the reader's language; facts
-that are words themselves are said too. An error whose sentence is not there is told by its code. English is left only
-for what no page can meet: a test lists every error, and every sentence that the rooms of the consoles raise.
+the sentence by its text (in ``told_words``, or ``told_findings``), takes the facts out again, and says both in the
+reader's language; facts that are words themselves are said too. An error whose sentence is not there is told by its
+code. English is left only for what no page can meet: a test lists every error, and every sentence that the rooms of the
+consoles raise.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import Final
 
-from port2port.console.told_words import ALL
+from port2port.console import told_findings, told_words
 from port2port.console.words import N_, SOURCE_LANGUAGE, Wording
 from port2port.errors import Port2PortError
 
@@ -62,6 +63,7 @@ BY_CODE: Final[Mapping[str, str]] = {
     "SPLIT_VIEW": STOP,
     "SEQUENCE_BEHIND": STOP,
 }
+ALL: Final = (*told_words.ALL, *told_findings.ALL)
 _FACT: Final = re.compile(r"%\((\w+)\)s")
 _SENTENCE_END: Final = re.compile(r"(?<=\.) (?=[A-Z])")
 _JOINED: Final = re.compile(r", (?:and )?")

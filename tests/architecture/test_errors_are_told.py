@@ -12,8 +12,7 @@ import pytest
 import hub
 import node
 import port2port
-from port2port.console.told import BY_CODE, by_code, known, told
-from port2port.console.told_words import ALL
+from port2port.console.told import ALL, BY_CODE, by_code, known, told
 from port2port.console.words import Wording, load_words
 from port2port.errors import InvariantError, Port2PortError
 from port2port.sharing.reasons import Reason
