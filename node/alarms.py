@@ -62,6 +62,7 @@ class Code(Enum):
     NOBODY_ON_DUTY = "NOBODY_ON_DUTY"
     ROTA_WRONG = "ROTA_WRONG"
     NOT_SEEN = "NOT_SEEN"
+    WARNING_LISTS = "WARNING_LISTS"
 
 
 _WARNINGS: Final = frozenset(
@@ -75,6 +76,7 @@ _WARNINGS: Final = frozenset(
         Code.EQUIVOCATION,
         Code.NOTICES_HELD,
         Code.NOT_SEEN,
+        Code.WARNING_LISTS,
     }
 )
 LEVELS: Final[Mapping[Code, Level]] = {code: Level.WARNING if code in _WARNINGS else Level.CRITICAL for code in Code}

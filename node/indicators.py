@@ -78,6 +78,7 @@ class Indicator:
     reason: str
     stix: bytes
     past: Mapping[str, Json] | None
+    listed: tuple[str, ...] = ()  # the warning lists for which it is not watched
 
     @property
     def key(self) -> Key:
@@ -229,6 +230,14 @@ def ended_by(connection: Connection, said: Statement) -> list[tuple[int, bytes]]
         .order_by(_ENTRY.c.index)
     )
     return [(index, digest) for index, digest in connection.execute(query)] if named else []
+
+
+def note_listed(connection: Connection, key: Key, lists: Sequence[str]) -> None:
+    """The warning lists on which stands what it names, for whoever opens the indicator."""
+    row = connection.execute(sa.select(_TABLE.c.body).where(*_is(key))).one_or_none()
+    if row is not None:
+        body = {**orjson.loads(row.body), "listed": list(lists)}
+        connection.execute(sa.update(_TABLE).where(*_is(key)).values(body=orjson.dumps(body)))
 
 
 def note_past(connection: Connection, key: Key, past: Mapping[str, Json]) -> None:
@@ -384,6 +393,7 @@ def _of_row(row: Row[Any]) -> Indicator:
         reason=row.reason,
         stix=body.get("stix", "").encode(),
         past=body.get("past"),
+        listed=tuple(body.get("listed", ())),
     )
 
 

@@ -39,6 +39,7 @@ from node.store import NodeStore
 from node.tracks import Track, Tracks
 from node.trusted_time import TrustedTime
 from node.visits import VisitFold, VisitStore
+from node.warning_lists.watching import Listing
 from node.watch import (
     Admission,
     Decision,
@@ -139,6 +140,7 @@ class Pipeline:
         self.tracks = Tracks()
         self._trusted = trusted
         self._fold = VisitFold()
+        self._listing = Listing(author.gate)
         self._watch = WatchIndex(options.limits, options.protected or (lambda _facts: False))
         self._sighter = Sighter()
         self._templates = TemplateCache()
@@ -182,10 +184,12 @@ class Pipeline:
             head = await self._store.read(store.head)
             self._trusted.proved(head.last_received_ms)
             changed = await self._store.read(lambda connection: indicators.changed_since(connection, self._applied))
-            admitted = [one for one in changed if self._admit(one) is Admission.WATCHED]
+            relisted = await self._relisted()
+            admitted = [one for one in (*relisted, *changed) if self._admit(one) is Admission.WATCHED]
             unasked = [one for one in admitted if one.past is None]
+            if changed or relisted:
+                await self._store.write(lambda connection: self._note_states(connection, (*relisted, *changed)))
             if changed:
-                await self._store.write(lambda connection: self._note_states(connection, changed))
                 self._applied = changed[-1].index
             if unasked:
                 await self.flush_visits()
@@ -221,6 +225,14 @@ class Pipeline:
                     due[one.indicator.key, one.row_subject] = (one, match.decision)
         return list(due.values())
 
+    async def _relisted(self) -> list[Indicator]:
+        """The indicators that come onto a warning list, or off it, because lists or exceptions have changed."""
+        now = self._clock.now()
+        if not await self._store.read(lambda connection: self._listing.refresh(connection, now)):
+            return []
+        await self._store.write(lambda connection: self._listing.note_fault(connection, now))
+        return await asyncio.to_thread(self._listing.moved, list(self._known.values()))
+
     def _admit(self, one: Indicator) -> Admission | None:
         """Put an indicator into the watch, or out of it; None where it is not watched."""
         self._known[one.key] = one
@@ -231,6 +243,9 @@ class Pipeline:
         if not one.may_match or own:
             self._watch.remove(one.key)
             return None
+        if self._listing.names(one):
+            self._watch.remove(one.key)
+            return Admission.LISTED
         try:
             watched = self._watched(one)
         except PatternError:
@@ -342,10 +357,11 @@ class Pipeline:
     def _note_states(self, connection: Connection, changed: Sequence[Indicator]) -> None:
         states = {watched.key: admission for watched, admission in self._watch.admissions()}
         for one in changed:
-            state = states.get(one.key)
+            state = Admission.LISTED if one.may_match and self._listing.known(one.key) else states.get(one.key)
             if state is None and one.may_match and one.issuer != self._author.member:
                 state = Admission.NOT_EVALUATED
             indicators.note_state(connection, one.key, "" if state is None else state.value, index=one.index)
+            self._listing.note(connection, one)
 
     async def _housekeeping(self) -> None:
         now = self._clock.now()

@@ -216,6 +216,11 @@ class NodeSettings(Settings):
         return self.database or f"sqlite:///{self.data_dir.resolve() / 'node.db'}"
 
     @property
+    def warning_lists_dir(self) -> Path:
+        """Where the index of the warning lists lies."""
+        return self.data_dir / "warning-lists"
+
+    @property
     def evidence_dir(self) -> Path:
         """Where proofs against the hub are written."""
         return self.data_dir / "evidence"

@@ -26,6 +26,7 @@ from node.publish import Act, Author, Officer, require_officer
 from node.rules import RuleFile
 from node.settings import NodeSettings
 from node.store import NodeStore, open_store
+from node.warning_lists.gate import Gate
 from port2port import keys
 from port2port import settings as toml
 from port2port.clock import Clock, SystemClock
@@ -102,6 +103,7 @@ class Desk(AbstractContextManager["Desk"]):
             outbox=Outbox(machine, SequenceFile.beside(path, machine.key_id)),
             validate=StixValidator(TemplateCache()).validate,
             desk=desk_keys.load(self.settings.keys.desk),
+            gate=Gate(self.settings.warning_lists_dir, self.rules.protected),
         )
 
     def defaults(self) -> Defaults:

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
 
-from node import acts, app, desk_keys, identity, indicators, sightings, suppressions, unseen
+from node import acts, app, desk_keys, identity, indicators, sightings, unseen
 from node.app import Node, Plugin, Service
 from node.cli.desk import defaults_of, passphrase, rules_of
 from node.console import building
@@ -36,6 +36,7 @@ from node.sensors.transports.tcp import TcpClient
 from node.sensors.transports.udp import UdpListener
 from node.settings import NodeSettings, SourceSettings
 from node.visit_store import SqlVisits
+from node.warning_lists.gate import Gate
 from port2port import invitation, logs
 from port2port import settings as toml
 from port2port.clock import Clock, SystemClock
@@ -120,7 +121,7 @@ def plugin_of(settings: NodeSettings) -> Plugin:
         if settings.duty is not None:
             watching += (NoticeWatch.open(settings.duty, node.store, node.clock, settings.member).run,)
         if settings.passages is not None:
-            watching += passages_of(node, settings.passages)
+            watching += passages_of(node, rules, settings.passages)
         if settings.console is None:
             return watching
         return (*watching, partial(building.serve, desk_of(node, rules, places, pipeline, settings.console)))
@@ -128,7 +129,7 @@ def plugin_of(settings: NodeSettings) -> Plugin:
     return Plugin(handlers=(indicators.handle, sightings.handle_incoming(settings.member)), services=services)
 
 
-def passages_of(node: Node, settings: PassageSettings) -> tuple[Service, ...]:
+def passages_of(node: Node, rules: RuleFile, settings: PassageSettings) -> tuple[Service, ...]:
     """What answers gates and terminals, and what tells officers of it. Raises ConfigurationError."""
     dice, roster = dice_of(settings.lots), lambda: node.inbox.state.roster
     parts = server.Parts(
@@ -140,7 +141,7 @@ def passages_of(node: Node, settings: PassageSettings) -> tuple[Service, ...]:
         roster=roster,
         dice=dice,
     )
-    desk = telling.Desk(store=node.store, author=author_of(node), clock=node.clock, roster=roster)
+    desk = telling.Desk(store=node.store, author=author_of(node, rules), clock=node.clock, roster=roster)
     return partial(server.serve, parts), telling.Telling(desk, dice).run
 
 
@@ -152,7 +153,7 @@ def desk_of(node: Node, rules: RuleFile, places: Places, pipeline: Pipeline, con
         console=console,
         store=node.store,
         clock=node.clock,
-        author=author_of(node),
+        author=author_of(node, rules),
         defaults=defaults_of(settings, rules),
         places=places,
         tracks=pipeline.tracks,
@@ -180,7 +181,7 @@ def feeds_of(node: Node, rules: RuleFile) -> FeedService:
     )
 
 
-def author_of(node: Node) -> Author:
+def author_of(node: Node, rules: RuleFile) -> Author:
     """This port as somebody who says things."""
     settings = node.settings
     return Author(
@@ -190,6 +191,7 @@ def author_of(node: Node) -> Author:
         outbox=node.outbox,
         validate=node.validator.validate,
         desk=desk_keys.load(settings.keys.desk),
+        gate=Gate(settings.warning_lists_dir, rules.protected),
     )
 
 
@@ -197,13 +199,14 @@ def pipeline_of(node: Node, rules: RuleFile, places: Places) -> Pipeline:
     """The pipeline of an open node, with its sources."""
     settings, queue = node.settings, LineQueue()
     classes = {source.name: SourceClass[source.source_class.upper()] for source in settings.sources}
+    author = author_of(node, rules)
     return Pipeline(
         node.store,
-        author_of(node),
+        author,
         Options(
             defaults=defaults_of(settings, rules),
             rules=rules.automatic(),
-            protected=suppressions.protects(rules.protected),
+            protected=None if author.gate is None else author.gate.protects,
             match_own=rules.match_own,
             security_level=rules.security_level,
         ),

@@ -49,6 +49,7 @@ class Admission(StrEnum):
     NOT_EVALUATED = "not evaluated here"  # over the issuer's few unindexed patterns
     SUPERSEDED = "superseded"  # a later version is known
     REVOKED = "revoked"  # terminal
+    LISTED = "listed"  # names what a warning list calls harmless; never in the index
 
 
 class Decision(StrEnum):

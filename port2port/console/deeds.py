@@ -105,6 +105,7 @@ DEEDS: Final[Mapping[str, str]] = {
     "swap-declined": N_("declined a swap of shifts"),
     "take-over": N_("took an item over"),
     "wall-display": N_("opened a wall display"),
+    "warning-lists": N_("imported warning lists"),
     "works-announced": N_("announced works"),
     "works-called-off": N_("called works off"),
     "publish": N_("decided to publish"),

@@ -39,6 +39,19 @@ ERRORS: Final = (
     N_("nobody would read it: choose a group or a recipient"),
     N_("the form names something that cannot be left out"),
     N_("no such suppression is in force"),
+    N_(
+        "%(value)s is on the warning list %(list)s: an officer may except it for a while, with port2port-node "
+        "suppress add warning-list %(subject)s"
+    ),
+    N_("%(value)s is on the warning list %(list)s: a rule never publishes it"),
+    N_(
+        "%(value)s is a protected identity of this port: an officer may except it for a while, with port2port-node "
+        "suppress add warning-list %(subject)s"
+    ),
+    N_("%(value)s is a protected identity of this port: a rule never publishes it"),
+    N_("the index of the warning lists is not built as this version reads it"),
+    N_("the index of the warning lists was changed or cut: import the lists again"),
+    N_("the index of the warning lists cannot be read: %(why)s"),
     N_("say why it ends"),
     N_("none of your key files opens with this passphrase"),
     N_("say how often as a number"),

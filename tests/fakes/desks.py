@@ -20,6 +20,7 @@ from node.observations import SourceClass
 from node.outbox import Outbox, Queued, SequenceFile
 from node.publish import Act, Author, Officer
 from node.review import Choice
+from node.warning_lists.gate import Gate
 from port2port import sharing
 from port2port.geo import Position, cell_of
 from port2port.roster import Roster
@@ -107,6 +108,7 @@ class Desk:
 
     node: TestNode
     feed: FakeFeed
+    gate: Gate | None = None
 
     @property
     def fed(self) -> Federation:
@@ -134,6 +136,7 @@ class Desk:
                 Outbox(key, SequenceFile(self.node.home / f"desk-{number}.key.seq", key.key_id))
                 for number, key in enumerate(self.fed.ports[self.member].desk)
             ),
+            gate=self.gate,
         )
 
     @property
