@@ -36,6 +36,10 @@ from hub.rpc.health import Health
 from hub.rpc.server import BoundPorts, OwnCertificate, Servers
 from hub.settings import HubSettings, split_address
 from hub.store import Store
+from hub.taxii.attesting import Attestor
+from hub.taxii.fold import Folding
+from hub.taxii.log_shelf import LogShelf
+from hub.taxii.service import Ground, TaxiiService
 from hub.transparency import Cosigning, Log, RosterAt
 from port2port.clock import Clock, to_ms
 from port2port.console import opening
@@ -109,6 +113,7 @@ class Hub:
             charge_renewal=self.quotas.charge_renewal,
         )
         self.health = Health(frozenset(services.NAMES))
+        self.taxii: TaxiiService | None = None
         self.certificate = OwnCertificate(ca=keyring.ca, names=settings.names, clock=clock)
 
     def _at(self) -> RosterAt:
@@ -146,12 +151,13 @@ class Hub:
         await self.cosigning.load()
         await self.recovery.start(self._base.compared)
         await self._read_denied()
-        servers = self._servers()
+        servers, taxii = self._servers(), self._taxii()
         stop_metrics = self._serve_metrics()
         try:
             async with asyncio.TaskGroup() as group:
                 tasks = [group.create_task(work) for work in (self.intake.run(), self.feed.run(), self._watch())]
                 tasks += [group.create_task(building.serve(picture)) for picture in self._pictures()]
+                tasks += [] if taxii is None else [group.create_task(taxii.run())]
                 try:
                     settings = self._base.settings
                     ready(await servers.start(listen=settings.listen, enrolment_listen=settings.enrolment_listen))
@@ -206,6 +212,41 @@ class Hub:
             enrolment=services.enrolment(gate, parts),
         )
 
+    def _taxii(self) -> TaxiiService | None:
+        """The outlet for those without our software; none without an address for it."""
+        base, settings = self._base, self._base.settings
+        if settings.taxii.listen is None and settings.taxii.consumer_listen is None:
+            return None
+        self.taxii = TaxiiService(
+            Ground(
+                settings=settings.taxii,
+                federation=settings.federation,
+                database=base.store.database,
+                shelf=LogShelf(
+                    genesis_hash=base.genesis_hash,
+                    audiences=self._audiences,
+                    roster=lambda: self.feed.at.roster,
+                    validate=StixValidator(TemplateCache()).validate,
+                ),
+                folding=Folding(
+                    genesis_hash=base.genesis_hash,
+                    federation=settings.federation,
+                    attests=Attestor(self.log, federation=settings.federation),
+                    roster=lambda: self.feed.at.roster,
+                ),
+                moved=self.feed.moved,
+                members=self.members,
+                quotas=self.quotas,
+                clock=base.clock,
+                metrics=self.metrics,
+                serving=self._is_serving,
+                identity=self.certificate.current,
+                root_pem=base.keyring.ca.root_pem,
+                grace_s=settings.stop_grace_s,
+            )
+        )
+        return self.taxii
+
     def _pictures(self) -> list[PictureContext]:
         """The hub as its console's pages see it; none without the settings for one."""
         base, console, operator = self._base, self._base.settings.console, self._base.settings.operator
@@ -257,9 +298,12 @@ class Hub:
                 await self.recovery.tell()
             except StorageError as error:
                 logger.warning("denied certificates not read", extra={"cause": repr(error.__cause__)})
-            serving = self.recovery.state in {State.OPEN, State.WAITING}
+            serving = self._is_serving()
             if serving != self.health.serving and not self._stopping:
                 await self.health.set(serving=serving)
+
+    def _is_serving(self) -> bool:
+        return self.recovery.state in {State.OPEN, State.WAITING}
 
     async def _write_contacts(self) -> None:
         """A node whose feed is open is there now, whether or not there was anything to tell it."""

@@ -21,6 +21,7 @@ from hub.taxii.errors import MEDIA_TYPE, Answer, TaxiiRequestError, absent
 from hub.taxii.model import Collection, Filters, Page, Position, Principal
 from hub.taxii.parameters import Asked, date_text
 from hub.taxii.places import ROOT_PATH, Endpoint, Place
+from hub.taxii.posting import Prepared
 from hub.taxii.shelf import Shelf
 from port2port.limits import LIMITS
 
@@ -49,7 +50,7 @@ class Call:
     place: Place
     query: bytes
     now_ms: int
-    objects: tuple[bytes, ...] = ()
+    objects: tuple[Prepared, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

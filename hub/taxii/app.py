@@ -21,11 +21,13 @@ from starlette.requests import ClientDisconnect
 from starlette.types import Receive, Scope, Send
 
 from hub.consumers import Poll
+from hub.quota import Bucket, QuotaError
 from hub.taxii import answers, envelope, negotiate
 from hub.taxii.answers import Call, Given
 from hub.taxii.doors import Admit, Admitted, Door, address_of
 from hub.taxii.errors import MEDIA_TYPE, Answer, TaxiiRequestError, absent, broken, message
 from hub.taxii.places import Endpoint, Place, resolve
+from hub.taxii.posting import Prepared
 from port2port.clock import Clock, to_ms
 from port2port.database import Database
 from port2port.errors import Port2PortError, UnavailableError
@@ -35,6 +37,8 @@ logger = logging.getLogger(__name__)
 _BODY_S: Final = 30.0
 _WORTH_COMPRESSING: Final = 1_024
 _GZIP_LEVEL: Final = 1
+_OBJECTS: Final = 10_000
+_OBJECTS_PER_S: Final = 50
 _WRITING: Final = frozenset({"POST", "DELETE"})
 
 
@@ -70,6 +74,7 @@ class TaxiiApp:
 
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
+        self._posted: dict[str, Bucket] = {}  # by principal, of whom each was let in
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request; no other kind of ASGI scope is served."""
@@ -122,25 +127,40 @@ class TaxiiApp:
 
     async def _worked(self, request: _Request, admit: Admit) -> tuple[Given, Admitted]:
         database = self._parts.database
-        objects: tuple[bytes, ...] = ()
+        objects: tuple[Prepared, ...] = ()
         if request.method == "POST":
             async with self._parts.turns:
-                await database.read(partial(self._before_content, request, admit))
-            objects = envelope.taken_apart(await _content(request))
+                admitted = await database.read(partial(self._before_content, request, admit))
+            raws = envelope.taken_apart(await _content(request))
+            self._charge(admitted, len(raws))
+            objects = await asyncio.to_thread(self._parts.server.shelf.prepare, raws)
         run = database.write if request.method in _WRITING else database.read
         async with self._parts.turns:
             return await run(partial(self._within, request, admit, objects))
 
-    def _before_content(self, request: _Request, admit: Admit, connection: Connection) -> None:
-        call = self._call(request, admit(connection), connection)
+    def _before_content(self, request: _Request, admit: Admit, connection: Connection) -> Admitted:
+        """Everything that can be refused before the content is read."""
+        admitted = admit(connection)
+        call = self._call(request, admitted, connection)
         negotiate.require_postable(request.headers.get("content-type"))
         if request.headers.get("content-encoding", "identity").strip().lower() != "identity":
             raise TaxiiRequestError("content is sent as it is, not compressed", status=415)
         answers.require_writable(call)
         _require_length(request.headers.get("content-length"))
+        return admitted
+
+    def _charge(self, admitted: Admitted, objects: int) -> None:
+        """Validation costs time, so what one principal posts is bounded. Raises QuotaError."""
+        now = self._parts.clock.monotonic()
+        fresh = Bucket(capacity=_OBJECTS, per_s=_OBJECTS_PER_S, level=_OBJECTS, at=now)
+        bucket = self._posted.setdefault(admitted.principal.name, fresh)
+        delay_ms = bucket.delay_ms(now)
+        if delay_ms:
+            raise QuotaError("you have posted more than your share; try again later", delay_ms=delay_ms)
+        bucket.pay(objects)
 
     def _within(
-        self, request: _Request, admit: Admit, objects: tuple[bytes, ...], connection: Connection
+        self, request: _Request, admit: Admit, objects: tuple[Prepared, ...], connection: Connection
     ) -> tuple[Given, Admitted]:
         admitted = admit(connection)
         if request.method == "OPTIONS":
@@ -149,7 +169,7 @@ class TaxiiApp:
         return answers.answer(call, request.method), admitted
 
     def _call(
-        self, request: _Request, admitted: Admitted, connection: Connection, objects: tuple[bytes, ...] = ()
+        self, request: _Request, admitted: Admitted, connection: Connection, objects: tuple[Prepared, ...] = ()
     ) -> Call:
         """Steps 2 to 4 of ``answers``."""
         place = _place(request)

@@ -22,22 +22,16 @@ _STIX: Final = "application/stix+json;version=2.1"
 
 def of_page(page: Page, cursor: str) -> bytes:
     """An envelope; empty ({}) where there is nothing and nothing more."""
-    if not page.items:
-        return b"{}"
     return _paged(page, cursor, b",".join(item.raw for item in page.items))
 
 
 def manifest(page: Page, cursor: str) -> bytes:
     """A manifest (section 5.3.1), with ``next`` beside it as in an envelope."""
-    if not page.items:
-        return b"{}"
     return _paged(page, cursor, b",".join(orjson.dumps(_listed(item)) for item in page.items))
 
 
 def versions(page: Page, cursor: str) -> bytes:
     """The versions of one object (section 5.8.1)."""
-    if not page.items:
-        return b"{}"
     listed = orjson.dumps([_version(item) for item in page.items])
     return _paged(page, cursor, listed[1:-1], name=b"versions")
 
@@ -89,6 +83,8 @@ def _no_envelope(text: str) -> TaxiiRequestError:
 
 
 def _paged(page: Page, cursor: str, inside: bytes, *, name: bytes = b"objects") -> bytes:
+    if not page.items and not page.more:
+        return b"{}"
     more = b'"more":true,"next":' + orjson.dumps(cursor) if page.more else b'"more":false'
     return b"{" + more + b',"' + name + b'":[' + inside + b"]}"
 

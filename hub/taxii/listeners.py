@@ -41,9 +41,15 @@ class _Protocol(CertificateProtocol):
         self._patience.cancel()
         super().connection_lost(exc)
 
+    def shutdown(self) -> None:
+        """The server stops: an idle connection ends now, without waiting for a client that does not listen."""
+        super().shutdown()
+        if self.transport.is_closing() and not self.transport.get_write_buffer_size():
+            self.transport.abort()
+
     def _give_up(self) -> None:
         if self.cycle is None:
-            self.transport.close()
+            self.transport.abort()
 
 
 def member_context(root_pem: bytes) -> ssl.SSLContext:
@@ -110,6 +116,8 @@ class Listener:
             finally:
                 server.should_exit = True
                 await finished(serving)
+                for connection in list(server.server_state.connections):
+                    connection.transport.abort()  # the grace is over
 
     def close(self) -> None:
         """Let the address go, where it was never served."""

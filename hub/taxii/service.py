@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from functools import partial
 from typing import Final
@@ -18,10 +18,12 @@ from hub.members import Members
 from hub.quota import Quotas
 from hub.settings import TaxiiSettings
 from hub.store import audit
+from hub.taxii import keeping
 from hub.taxii.answers import Server
 from hub.taxii.app import Parts, TaxiiApp
 from hub.taxii.cursor import Cursors, stored_key
 from hub.taxii.doors import ConsumerDoor, Door, MemberDoor
+from hub.taxii.fold import Folding
 from hub.taxii.listeners import Listener, consumer_context, member_context, take_identity
 from hub.taxii.shelf import Shelf
 from port2port.clock import Clock, to_ms
@@ -38,12 +40,17 @@ _AT_ONCE: Final = 2
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ground:
-    """What the service stands on. ``identity`` is the hub's own certificate of the moment, ``root_pem`` its CA's."""
+    """What the service stands on. ``moved(seen)`` waits until the log is longer.
+
+    ``identity`` is the hub's own certificate of the moment, ``root_pem`` that of its CA.
+    """
 
     settings: TaxiiSettings
     federation: str
     database: Database
     shelf: Shelf
+    folding: Folding
+    moved: Callable[[int], Awaitable[int]]
     members: Members
     quotas: Quotas
     clock: Clock
@@ -77,6 +84,7 @@ class TaxiiService:
                 for listener in self._listeners:
                     group.create_task(listener.run())
                 group.create_task(self._keep())
+                group.create_task(self._fold())
         finally:
             await self.note()
 
@@ -132,6 +140,10 @@ class TaxiiService:
                 polled=self._polls.append,
             )
         )
+
+    async def _fold(self) -> None:
+        ground = self._ground
+        await keeping.keep(ground.database, ground.folding, ground.moved, ground.clock)
 
     async def _keep(self) -> None:
         while True:

@@ -8,6 +8,7 @@ from typing import Protocol
 from sqlalchemy.engine import Connection
 
 from hub.taxii.model import Collection, Filters, Page, Position, Principal, Status
+from hub.taxii.posting import Prepared
 from port2port.roster import Roster
 from port2port.stix.validate import ValidObject
 
@@ -53,16 +54,20 @@ class Shelf(Protocol):
         """The versions of one object, without their bytes."""
         ...
 
+    def prepare(self, objects: Sequence[bytes]) -> tuple[Prepared, ...]:
+        """Validate what was posted, each object by itself; it takes its time, and no transaction."""
+        ...
+
     def post(
         self,
         connection: Connection,
         principal: Principal,
         collection: Collection,
-        objects: Sequence[bytes],
+        objects: Sequence[Prepared],
         *,
         now_ms: int,
     ) -> Status:
-        """Take in what was posted; each object by itself."""
+        """Take in what is valid of what was posted; a writing transaction."""
         ...
 
     def status(self, connection: Connection, principal: Principal, collection: Collection, ident: str) -> Status | None:

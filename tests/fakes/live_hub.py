@@ -27,7 +27,7 @@ from hub.intake import Checker, IntakeJudge, Outcome, Result, admit
 from hub.keyring import Keyring
 from hub.rpc.errors import CODE_KEY, ID_KEY, RETRY_KEY
 from hub.rpc.server import BoundPorts
-from hub.settings import HubSettings
+from hub.settings import HubSettings, TaxiiSettings
 from hub.store import Store
 from hub.transparency import Log, Tree
 from port2port.clock import SystemClock
@@ -110,6 +110,7 @@ async def live_hub(
     quota: MemberQuota = QUOTA,
     found: Sequence[bytes] | None = None,
     grace_s: float = 0.2,
+    taxii: TaxiiSettings | None = None,
 ) -> AsyncIterator[LiveHub]:
     """Start, and stop in the end; whatever made it stop by itself is raised."""
     store = hub_store(f"sqlite:///{path / 'hub.sqlite'}")
@@ -129,6 +130,7 @@ async def live_hub(
                 enrolment_listen="127.0.0.1:0",
                 data_dir=path,
                 stop_grace_s=grace_s,
+                taxii=taxii or TaxiiSettings(),
             ),
             keyring=keyring(live),
             store=store,

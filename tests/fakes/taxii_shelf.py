@@ -16,6 +16,7 @@ from sqlalchemy.engine import Connection
 from hub.taxii.catalogue import collections
 from hub.taxii.model import Collection, Filters, Item, Kind, Page, Position, Posted, Principal, Status
 from hub.taxii.parameters import microseconds
+from hub.taxii.posting import Prepared
 from port2port.errors import UnavailableError
 from port2port.roster import Roster
 
@@ -109,25 +110,21 @@ class FakeShelf:
         )
         return self.page(connection, principal, collection, wider, after=after, limit=limit)
 
+    def prepare(self, objects: Sequence[bytes]) -> tuple[Prepared, ...]:
+        return tuple(map(_prepared, objects))
+
     def post(
         self,
         connection: Connection,
         principal: Principal,
         collection: Collection,
-        objects: Sequence[bytes],
+        objects: Sequence[Prepared],
         *,
         now_ms: int,
     ) -> Status:
-        posted = []
-        for raw in objects:
-            said = orjson.loads(raw)
-            fine = isinstance(said, dict) and {"type", "id", "spec_version"} <= set(said)
-            if fine:
-                self.add(collection, raw)
-            stix_id = str(said.get("id", "")) if isinstance(said, dict) else ""
-            version = str(said.get("modified", "")) if isinstance(said, dict) else ""
-            posted.append(Posted(stix_id=stix_id, version=version, why="" if fine else "no STIX object"))
-        status = Status(id=str(uuid.uuid4()), requested_ms=now_ms, objects=tuple(posted))
+        self.add(collection, *(one.raw for one in objects if not one.why))
+        posted = tuple(Posted(stix_id=one.stix_id, version=one.version, why=one.why) for one in objects)
+        status = Status(id=str(uuid.uuid4()), requested_ms=now_ms, objects=posted)
         self._statuses[status.id] = (principal.name, status)
         return status
 
@@ -149,6 +146,21 @@ class NoShelf(FakeShelf):
 
     def roster(self) -> Roster:
         raise UnavailableError("no log")
+
+
+def _prepared(raw: bytes) -> Prepared:
+    """What the fake takes for an object: it says its type, its id and its version of STIX."""
+    said = orjson.loads(raw)
+    known = {name: str(said.get(name, "")) for name in ("id", "type", "modified")} if isinstance(said, dict) else {}
+    fine = isinstance(said, dict) and {"type", "id", "spec_version"} <= set(said)
+    return Prepared(
+        raw=raw,
+        stix_id=known.get("id", ""),
+        kind=known.get("type", ""),
+        version=known.get("modified", ""),
+        version_us=0,
+        why="" if fine else "no STIX object",
+    )
 
 
 def basic(name: str, secret: str) -> str:
