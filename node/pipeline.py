@@ -14,7 +14,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import uuid
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final
@@ -27,7 +27,6 @@ from node.drafts import Defaults, Taken
 from node.findings import Finding
 from node.inbox import EntryHandler
 from node.indicators import Indicator
-from node.observations import Observation
 from node.places import Places
 from node.publish import Author
 from node.rules import AutomaticRule
@@ -44,6 +43,7 @@ from node.watch import (
     Admission,
     Decision,
     Handling,
+    Match,
     Past,
     WatchedIndicator,
     WatchIndex,
@@ -69,6 +69,7 @@ HOUSEKEEPING_EVERY: Final = timedelta(hours=1)
 KEPT: Final = timedelta(days=30)
 DAY: Final = timedelta(days=1)
 NO_RECORDS: Final = "no-records"  # visits are kept of ships by number only
+LookBack = Callable[[WatchedIndicator, datetime, datetime], Past | None]
 COUNT_TO: Final = 10  # a pattern that hits more objects than this is too broad, however many more
 
 
@@ -124,6 +125,7 @@ class Pipeline:
         queue: LineQueue,
         transports: Sequence[Transport] = (),
         detectors: Sequence[Detector] | None = None,
+        network: LookBack | None = None,
     ) -> None:
         self._store = node_store
         self._author = author
@@ -136,6 +138,7 @@ class Pipeline:
         self._queue = queue
         self._transports = tuple(transports)
         self._detectors = all_detectors() if detectors is None else tuple(detectors)
+        self._network = network
         self._gate = Gate()
         self.tracks = Tracks()
         self._trusted = trusted
@@ -146,7 +149,7 @@ class Pipeline:
         self._templates = TemplateCache()
         self._known: dict[indicators.Key, Indicator] = {}
         self._applied = -1
-        self._busy = asyncio.Lock()
+        self.busy = asyncio.Lock()
         self._kept_visits_at = self._kept_house_at = clock.now()
         self.counters = Counters()
 
@@ -171,16 +174,16 @@ class Pipeline:
 
     async def take(self, lines: Sequence[ReceivedLine]) -> Looked:
         """One batch of lines, to the end."""
-        async with self._busy:
+        async with self.busy:
             looked = await asyncio.to_thread(self._look, lines)
             if looked.findings or looked.due:
-                await self._keep(looked)
-            self._count(lines=len(lines), observations=looked.observations, matches=len(looked.due))
+                await self.keep(looked.findings, looked.due)
+            self._count(lines=len(lines), observations=looked.observations)
             return looked
 
     async def tick(self) -> None:
         """Bring the watch up to date with the log, and do what is due by the clock."""
-        async with self._busy:
+        async with self.busy:
             head = await self._store.read(store.head)
             self._trusted.proved(head.last_received_ms)
             changed = await self._store.read(lambda connection: indicators.changed_since(connection, self._applied))
@@ -212,17 +215,22 @@ class Pipeline:
         self.tracks.fold(seen)
         self._fold.fold(seen, self._scene.places)
         findings = [finding for detector in self._detectors for finding in detector.detect(seen, self._scene)]
-        due = self._match(seen) if len(self._watch) else []
+        due = self.met(lambda watch, now: (met for one in seen for met in watch.observe(facts_of_ais(one), now)))
         return Looked(observations=len(seen), findings=tuple(findings), due=tuple(due))
 
-    def _match(self, observations: Sequence[Observation]) -> list[tuple[Sighted, Decision]]:
-        trusted, now = from_ms(self._trusted.now_ms()), self._clock.now()
+    def met(self, find: Callable[[WatchIndex, datetime], Iterable[Match]]) -> list[tuple[Sighted, Decision]]:
+        """The sightings that are to be told now, of the matches that ``find`` finds in the watch at the trusted time.
+
+        For what other sensors saw: while ``busy`` is held.
+        """
         due: dict[tuple[indicators.Key, str], tuple[Sighted, Decision]] = {}
-        for seen in observations:
-            for match in self._watch.observe(facts_of_ais(seen), trusted):
-                one = self._sighter.note(match, self._known[match.indicator.key], now)
-                if one is not None:
-                    due[one.indicator.key, one.row_subject] = (one, match.decision)
+        if not len(self._watch):
+            return []
+        now = self._clock.now()
+        for match in find(self._watch, from_ms(self._trusted.now_ms())):
+            one = self._sighter.note(match, self._known[match.indicator.key], now)
+            if one is not None:
+                due[one.indicator.key, one.row_subject] = (one, match.decision)
         return list(due.values())
 
     async def _relisted(self) -> list[Indicator]:
@@ -281,6 +289,8 @@ class Pipeline:
         now = self._clock.now()
         watched = self._watched(one)
         past = await asyncio.to_thread(look_back, watched, self._visits, now - KEPT, now + CLOCK_AHEAD)
+        if past is None and self._network is not None:
+            past = await asyncio.to_thread(self._network, watched, now - KEPT, now + CLOCK_AHEAD)
         if past is None:
             note_none: dict[str, Json] = {"asked_at": to_text(now), "verdict": NO_RECORDS}
             await self._store.write(lambda connection: indicators.note_past(connection, one.key, note_none))
@@ -301,26 +311,40 @@ class Pipeline:
 
     # --- keeping --------------------------------------------------------------------------------------------------
 
-    async def _keep(self, looked: Looked) -> None:
+    async def keep(
+        self,
+        findings: Sequence[Finding],
+        due: Sequence[tuple[Sighted, Decision]],
+        also: Callable[[Connection], None] | None = None,
+    ) -> None:
+        """Store what a batch amounts to, in one transaction; ``also`` belongs to it and runs first."""
         now = self._clock.now()
 
         def action(connection: Connection) -> list[Taken]:
-            taken = [self._take_in(connection, finding, now) for finding in looked.findings]
-            for one, decision in looked.due:
+            if also is not None:
+                also(connection)
+            taken = [self._take_in(connection, finding, now) for finding in findings]
+            for one, decision in due:
                 self._tell(connection, one, decision, now)
-            return taken
+            return [one for one in taken if one is not None]
 
         taken = await self._store.write(action)
-        for one, _ in looked.due:
+        for one, _ in due:
             self._sighter.told(one, now)
         self._count(
             findings=len(taken),
             suppressed=sum(one.suppression is not None for one in taken),
             drafts=sum(one.is_new for one in taken),
+            matches=len(due),
         )
 
-    def _take_in(self, connection: Connection, finding: Finding, now: datetime) -> Taken:
-        taken = drafts.take_in(connection, finding, self._options.defaults, now=now, new_id=uuid.uuid4)
+    def _take_in(self, connection: Connection, finding: Finding, now: datetime) -> Taken | None:
+        try:
+            with connection.begin_nested():
+                taken = drafts.take_in(connection, finding, self._options.defaults, now=now, new_id=uuid.uuid4)
+        except Port2PortError as error:
+            self._refused("a finding could not be stored", error)
+            return None
         roster, draft = self._roster(), taken.draft
         if draft is None or draft.state != drafts.OPEN or not self._options.rules or roster is None:
             return taken
@@ -429,6 +453,9 @@ def _note_of(past: Past, now: datetime) -> dict[str, Json]:
 
 
 def _named(identity: str) -> dict[str, Value]:
-    """An identity as the fact that ``suppressions.protects`` asks about."""
+    """An identity as the fact that ``suppressions.protects`` asks about: a ship's, or ``path=value``."""
+    path, sign, text = identity.partition("=")
+    if sign:
+        return {path: text}
     kind, _, value = identity.partition(":")
     return {f"vessel:{kind}": value}

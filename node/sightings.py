@@ -138,8 +138,13 @@ class Sighter:
         return one if is_due(window, now) else None
 
     def past(self, past: Past, indicator: Indicator, now: datetime) -> Sighted | None:
-        """The sighting that looking back amounts to: only "seen" is told without an officer."""
+        """The sighting that looking back amounts to: only "seen" is told without an officer.
+
+        Nothing is told of a value of the network where the pattern asks for more than that value.
+        """
         answer = past.answer
+        if past.network and past.partial:
+            return None
         if answer.verdict is not Verdict.SEEN or answer.first_seen is None or answer.last_seen is None:
             return None
         window = SightingWindow(first_seen=answer.first_seen, last_seen=answer.last_seen, count=answer.count)

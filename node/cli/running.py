@@ -7,7 +7,7 @@ import asyncio
 import logging
 import random
 import signal
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -16,10 +16,14 @@ from node.app import Node, Plugin, Service
 from node.cli.desk import defaults_of, passphrase, rules_of
 from node.console import building
 from node.console.context import DeskContext
+from node.cyber import CyberFlow, look_back, own_things
 from node.data import starter_places
+from node.detectors.base import RecordDetector
+from node.detectors.cyber import cyber_detectors
 from node.foreign.normalising import Normaliser
 from node.identity import GrpcEnrolment, Officer
 from node.imports.service import FeedService
+from node.lookalikes.permutations import PermutationError, permutations
 from node.notice_watch import NoticeWatch, rota_now
 from node.observations import SourceClass
 from node.passage_settings import PassageSettings
@@ -29,6 +33,7 @@ from node.pipeline import Options, Pipeline
 from node.places import Places, load_places
 from node.publish import Author
 from node.rules import RuleFile
+from node.sensors.logs import LogSource
 from node.sensors.parsers.ais import AisParser, line_time
 from node.sensors.transports.file import FileReplay
 from node.sensors.transports.lines import LineQueue, Transport
@@ -44,6 +49,7 @@ from port2port.console import opening
 from port2port.console.settings import ConsoleSettings
 from port2port.errors import ConfigurationError
 from port2port.limits import LIMITS
+from port2port.patterns import Value
 
 logger = logging.getLogger(__name__)
 
@@ -118,6 +124,8 @@ def plugin_of(settings: NodeSettings) -> Plugin:
         )
         if settings.feeds:
             watching += (feeds_of(node, rules).run,)
+        if any(source.is_network_sensor for source in settings.sources):
+            watching += (cyber_of(node, pipeline).run,)
         if settings.duty is not None:
             watching += (NoticeWatch.open(settings.duty, node.store, node.clock, settings.member).run,)
         if settings.passages is not None:
@@ -206,7 +214,7 @@ def pipeline_of(node: Node, rules: RuleFile, places: Places) -> Pipeline:
         Options(
             defaults=defaults_of(settings, rules),
             rules=rules.automatic(),
-            protected=None if author.gate is None else author.gate.protects,
+            protected=protection_of(author, settings),
             match_own=rules.match_own,
             security_level=rules.security_level,
         ),
@@ -217,8 +225,46 @@ def pipeline_of(node: Node, rules: RuleFile, places: Places) -> Pipeline:
         roster=lambda: node.inbox.state.roster,
         parser=AisParser(source_classes=classes),
         queue=queue,
-        transports=[transport_of(source, queue, node.clock) for source in settings.sources],
+        transports=[
+            transport_of(source, queue, node.clock) for source in settings.sources if not source.is_network_sensor
+        ],
+        network=partial(look_back, node.store),
     )
+
+
+def protection_of(author: Author, settings: NodeSettings) -> Callable[[Mapping[str, Value]], bool]:
+    """Whose matches go to the duty officer alone: what rules and lists protect, and the port's own network."""
+    gate, own = author.gate, own_things(settings.cyber)
+    return lambda facts: own(facts) or (gate is not None and gate.protects(facts))
+
+
+def cyber_of(node: Node, pipeline: Pipeline) -> CyberFlow:
+    """The flow of the network sensors of an open node; what it finds goes the way of what ships transmit."""
+    settings = node.settings
+
+    def detectors() -> list[RecordDetector]:
+        try:
+            table = permutations(settings.cyber.own_domains)
+        except PermutationError as error:
+            logger.warning("lookalike domains are found by rules alone", extra={"code": error.code})
+            table = {}
+        return cyber_detectors(settings.cyber, table)
+
+    return CyberFlow(
+        node.store,
+        pipeline,
+        [log_of(source) for source in settings.sources if source.is_network_sensor],
+        clock=node.clock,
+        detectors=detectors,
+    )
+
+
+def log_of(source: SourceSettings) -> LogSource:
+    """A log as the settings describe it. Raises ConfigurationError."""
+    if source.path is None:
+        raise ConfigurationError(f"{source.name}: {source.kind} needs path")
+    source_class = SourceClass[source.source_class.upper()]
+    return LogSource(source.name, source.kind, source.path, source_class, follow=source.follow)
 
 
 def transport_of(source: SourceSettings, queue: LineQueue, clock: Clock) -> Transport:

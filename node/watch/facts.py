@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 from node.observations import AisPosition, AisStatic, Observation
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Iterator, Mapping
     from datetime import datetime
 
     from port2port.geo import Position
     from port2port.patterns import Value
+
+_NUMBERS: Final = frozenset({"network-traffic:dst_port", "network-traffic:src_port"})
 
 
 class ObservedFacts(Protocol):
@@ -33,6 +35,40 @@ class Facts:
     facts: Mapping[str, Value]
     observed_at: datetime
     position: Position | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ManyFacts:
+    """The facts of a record that has several values of a path: addresses, names, digests, as text."""
+
+    facts: Mapping[str, tuple[str, ...]]
+    observed_at: datetime
+
+    def about(self, path: str, value: str) -> Facts:
+        """One value, and what else is said of an object of its type: the first of each other path."""
+        kind = f"{_type_of(path)}:"
+        rest = {
+            other: _number(other, values[0])
+            for other, values in self.facts.items()
+            if other != path and other.startswith(kind)
+        }
+        return Facts(facts={path: _number(path, value), **rest}, observed_at=self.observed_at)
+
+    def views(self, types: Collection[str]) -> Iterator[Facts]:
+        """Objects of some types, so many that each value stands in one."""
+        known = {path: values for path, values in self.facts.items() if values and _type_of(path) in types}
+        for place in range(max(map(len, known.values()), default=0)):
+            facts = {path: _number(path, values[min(place, len(values) - 1)]) for path, values in known.items()}
+            yield Facts(facts=facts, observed_at=self.observed_at)
+
+
+def _type_of(path: str) -> str:
+    return path.partition(":")[0]
+
+
+def _number(path: str, value: str) -> Value:
+    """Ports are numbers in STIX."""
+    return int(value) if path in _NUMBERS else value
 
 
 def facts_of_ais(seen: Observation) -> Facts:

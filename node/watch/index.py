@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
     from datetime import datetime
 
-    from node.watch.facts import ObservedFacts
+    from node.watch.facts import ManyFacts, ObservedFacts
     from port2port.patterns import CompiledPattern, IndexKey, Value
     from port2port.stix.discriminators import Discriminators
 
@@ -194,7 +194,30 @@ class WatchIndex:
 
     def observe(self, seen: ObservedFacts, now: datetime) -> list[Match]:
         """The indicators in force that this observation completes a match of, in log order."""
-        found = [entry for entry in self._candidates(seen.facts) if self._matches(entry, seen, now)]
+        return self._met(self._candidates(seen.facts), seen, now)
+
+    def observe_record(self, record: ManyFacts, now: datetime) -> list[Match]:
+        """As ``observe`` for what has several values of a path: an indicator is met once for each value it names.
+
+        Each match is about the value that met it, with what else the record says of an object of that type. Patterns
+        that name no value are met at most once.
+        """
+        touched = [
+            (path, value, list(bucket.values()))
+            for path, by_value in self._index.items()
+            for value in record.facts.get(path, ())
+            if (bucket := by_value.get(value)) is not None
+        ]
+        found = [
+            match for path, value, entries in touched for match in self._met(entries, record.about(path, value), now)
+        ]
+        for entry in list(self._unindexed.values()):
+            views = record.views(entry.indicator.pattern.types())
+            found += next((met for view in views if (met := self._met([entry], view, now))), [])
+        return found
+
+    def _met(self, entries: list[_Entry], seen: ObservedFacts, now: datetime) -> list[Match]:
+        found = [entry for entry in entries if self._matches(entry, seen, now)]
         found.sort(key=lambda entry: entry.indicator.entry_index)
         return [self._match(entry, seen, now) for entry in found]
 
@@ -234,7 +257,8 @@ class WatchIndex:
         )
 
     def _decide(self, entry: _Entry, subject: IndexKey | None, seen: ObservedFacts, now: datetime) -> Decision:
-        if subject is not None and not entry.released:
+        named = entry.indicator.pattern.index_keys or ()
+        if subject is not None and subject not in named and not entry.released:
             entry.subjects[subject] = now
         if len(entry.subjects) > self._limits.quarantine_over:
             entry.subjects = {who: when for who, when in entry.subjects.items() if now - when < DAY}

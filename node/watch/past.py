@@ -22,12 +22,13 @@ class Past:
     """The answer for one indicator.
 
     ``partial``: the visits know ships by number only, so further conditions of the pattern (a name, an address) and
-    which of two ships with one number it was could not be asked.
+    which of two ships with one number it was could not be asked. Of ``network`` values identities are ``path=value``.
     """
 
     identities: tuple[str, ...]
     answer: LookBack
     partial: bool
+    network: bool = False
 
 
 def look_back(indicator: WatchedIndicator, visits: VisitStore, since: datetime, until: datetime) -> Past | None:

@@ -113,6 +113,11 @@ class CompiledPattern:
         """How many relevant observations must be kept to decide."""
         return sum(bracket.count for alternative in self.alternatives for bracket in alternative.brackets)
 
+    def types(self) -> frozenset[str]:
+        """The types of object that its brackets ask about."""
+        asked = (bracket.expression.types() for alternative in self.alternatives for bracket in alternative.brackets)
+        return frozenset[str]().union(*asked)
+
     def touches(self, facts: Mapping[str, Value]) -> bool:
         """Whether the facts satisfy any bracket of the pattern."""
         return any(alternative.mask(facts) for alternative in self.alternatives)

@@ -1,0 +1,276 @@
+"""A port's network sensors, wired: log → lines → records → detectors, watch, past → drafts and sightings.
+
+The story of one batch. Some lines behind the last place in a log are read. Those read before, by digest, are left
+out; what is no record is put aside. Detectors turn some of the rest into findings, the watch meets some with
+indicators. Then one transaction stores all of it: the place, the digests, what was seen for looking back, findings as
+drafts and matches as sightings. A crash before it changes nothing, a crash after it is told to nobody twice.
+
+The watch and what follows from it are shared with what ships transmit, and so is the lock: a batch is worked on by
+one of them at a time. The sources come from outside as ``Source``: this module opens no file.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from functools import partial
+from hashlib import sha256
+from typing import Final, Protocol
+
+from sqlalchemy.engine import Connection
+
+from node import cyber_past, tail_places
+from node.cyber_past import ValueFold
+from node.detectors.base import RecordDetector
+from node.detectors.recorded import Territory
+from node.findings import Finding
+from node.records import Record
+from node.settings import CyberSettings
+from node.sightings import Sighted
+from node.store import NodeStore
+from node.tail_places import HEAD_BYTES, BadLine, Chunk, Counted, TailPosition
+from node.watch import Decision, ManyFacts, Match, Past, WatchedIndicator, WatchIndex
+from port2port.clock import Clock
+from port2port.errors import Port2PortError
+from port2port.patterns import IndexKey, Value, spelled
+
+logger = logging.getLogger(__name__)
+POLL_S: Final = 0.5
+HOUSEKEEPING_EVERY: Final = timedelta(hours=1)
+_ADDRESSES: Final = frozenset({"ipv4-addr:value", "ipv6-addr:value"})
+_TYPES: Final = frozenset(
+    {
+        "domain-name",
+        "email-addr",
+        "file",
+        "ipv4-addr",
+        "ipv6-addr",
+        "mac-addr",
+        "url",
+        "user-account",
+        "x509-certificate",
+    }
+)
+Due = tuple[Sighted, Decision]
+
+
+class Source(Protocol):
+    """One log: how it is followed, and how a line of it is read."""
+
+    @property
+    def name(self) -> str: ...
+    def read(self, position: TailPosition | None) -> Chunk:
+        """The lines behind a place. Blocks; raises Port2PortError where the log cannot be read now."""
+
+    def parse(self, data: bytes, digest: bytes, received_at: datetime) -> Record:
+        """Raises Port2PortError for what is no record."""
+
+    def close(self) -> None:
+        """Let go of the log."""
+
+
+class Desk(Protocol):
+    """What a batch has in common with those of other sensors; its owner holds ``busy`` while a batch is worked on."""
+
+    @property
+    def busy(self) -> asyncio.Lock: ...
+    def met(self, find: Callable[[WatchIndex, datetime], Iterable[Match]]) -> list[Due]:
+        """The sightings that are to be told now, of the matches that ``find`` finds at the trusted time."""
+
+    async def keep(
+        self, findings: Sequence[Finding], due: Sequence[Due], also: Callable[[Connection], None] | None = None
+    ) -> None:
+        """One transaction: findings become drafts, matches sightings, and ``also`` runs before them."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Batch:
+    """Lines of one log, sorted out; nothing is stored yet."""
+
+    position: TailPosition
+    digests: tuple[bytes, ...]
+    records: tuple[Record, ...]
+    bad: tuple[BadLine, ...]
+    counted: Counted
+
+
+class CyberFlow:
+    """Run it as one task. ``detectors`` makes them: some take seconds, so it is called in a thread."""
+
+    def __init__(
+        self,
+        store: NodeStore,
+        desk: Desk,
+        sources: Sequence[Source],
+        *,
+        clock: Clock,
+        detectors: Callable[[], Sequence[RecordDetector]] = tuple,
+    ) -> None:
+        self._store = store
+        self._desk = desk
+        self._sources = tuple(sources)
+        self._clock = clock
+        self._make = detectors
+        self._detectors: tuple[RecordDetector, ...] = ()
+        self._places: dict[str, TailPosition | None] = {}
+        self._failing: set[str] = set()
+
+    async def run(self) -> None:
+        """Follow the logs until cancelled; a finished one ends alone."""
+        await self.start()
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                for source in self._sources:
+                    tasks.create_task(self._follow(source), name=f"source {source.name}")
+                tasks.create_task(self._housekeeping(), name="records housekeeping")
+        finally:
+            for source in self._sources:
+                source.close()
+
+    async def start(self) -> None:
+        """Take up where the last run ended."""
+        self._detectors = tuple(await asyncio.to_thread(self._make))
+        for source in self._sources:
+            self._places[source.name] = await self._store.read(partial(tail_places.place_of, source=source.name))
+
+    async def take(self, source: Source) -> Chunk | None:
+        """One batch of a log, to the end; None where there was nothing to do."""
+        before = self._places.get(source.name)
+        chunk = await asyncio.to_thread(source.read, before)
+        after = chunk.position
+        if after is None or (chunk.is_empty and after == before):
+            return chunk if chunk.ended else None
+        async with self._desk.busy:
+            batch = await self._sorted_out(source, replace(chunk, position=after), after)
+            findings, due = await asyncio.to_thread(self._look, batch.records)
+            await self._desk.keep(findings, due, partial(self._store_batch, source.name, batch))
+        self._places[source.name] = after
+        return chunk
+
+    # --- looking --------------------------------------------------------------------------------------------------
+
+    async def _sorted_out(self, source: Source, chunk: Chunk, position: TailPosition) -> Batch:
+        lines = {sha256(line).digest(): line for line in chunk.lines}
+        known = await self._store.read(partial(tail_places.known_lines, digests=lines.keys()))
+        new = {digest: line for digest, line in lines.items() if digest not in known}
+        records, bad = await asyncio.to_thread(_parsed, source, new, self._clock.now())
+        counted = Counted(
+            lines=len(chunk.lines),
+            records=len(records),
+            repeated=len(chunk.lines) - len(new),
+            bad=len(bad),
+            too_long=chunk.too_long,
+            lost=int(chunk.lost),
+        )
+        return Batch(position=position, digests=tuple(new), records=records, bad=bad, counted=counted)
+
+    def _look(self, records: Sequence[Record]) -> tuple[list[Finding], list[Due]]:
+        """The pure part: nothing is stored yet."""
+        findings = [finding for detector in self._detectors for finding in detector.detect(records)]
+        return findings, self._desk.met(partial(_matches, records))
+
+    def _store_batch(self, source: str, batch: Batch, connection: Connection) -> None:
+        now, fold = self._clock.now(), ValueFold()
+        fold.fold(batch.records)
+        tail_places.keep_place(connection, source, batch.position, batch.counted, now=now)
+        tail_places.keep_lines(connection, batch.digests, now)
+        tail_places.put_aside(connection, batch.bad)
+        fold.store(connection)
+
+    # --- running --------------------------------------------------------------------------------------------------
+
+    async def _follow(self, source: Source) -> None:
+        while True:
+            chunk = await self._tried(source)
+            if chunk is not None and chunk.ended:
+                logger.info("a source ended", extra={"source": source.name})
+                return
+            if chunk is None:
+                await self._clock.sleep(POLL_S)
+
+    async def _tried(self, source: Source) -> Chunk | None:
+        """A batch; a log that cannot be read is tried again later, and said so once."""
+        try:
+            chunk = await self.take(source)
+        except Port2PortError as error:
+            if not error.retryable:
+                raise
+            if source.name not in self._failing:
+                logger.warning("a log cannot be read", extra={"source": source.name, "code": error.code})
+            self._failing.add(source.name)
+            return None
+        self._failing.discard(source.name)
+        return chunk
+
+    async def _housekeeping(self) -> None:
+        while True:
+            await self._store.write(self._purge)
+            await self._clock.sleep(HOUSEKEEPING_EVERY.total_seconds())
+
+    def _purge(self, connection: Connection) -> None:
+        now = self._clock.now()
+        cyber_past.purge(connection, now)
+        tail_places.purge(connection, now)
+
+
+def _parsed(
+    source: Source, lines: Mapping[bytes, bytes], now: datetime
+) -> tuple[tuple[Record, ...], tuple[BadLine, ...]]:
+    records, bad = [], []
+    for digest, line in lines.items():
+        try:
+            records.append(source.parse(line, digest, now))
+        except Port2PortError as error:
+            why = f"{error.code}: {error.text}"
+            bad.append(BadLine(source=source.name, at=now, why=why, digest=digest, head=line[:HEAD_BYTES]))
+    return tuple(records), tuple(bad)
+
+
+def _matches(records: Sequence[Record], index: WatchIndex, now: datetime) -> Iterable[Match]:
+    for record in records:
+        yield from index.observe_record(ManyFacts(facts=record.facts, observed_at=record.observed_at), now)
+
+
+def look_back(store: NodeStore, indicator: WatchedIndicator, since: datetime, until: datetime) -> Past | None:
+    """What network sensors saw in [since, until) of what an indicator names; None if it names nothing of theirs.
+
+    Blocks for one transaction.
+    """
+    keys = _named(indicator)
+    if not keys:
+        return None
+    answer, seen = store.read_now(
+        lambda connection: (
+            cyber_past.look_back(connection, keys, since, until),
+            cyber_past.seen_among(connection, keys, since),
+        )
+    )
+    pattern = indicator.pattern
+    return Past(
+        identities=tuple(f"{path}={value}" for path, value in seen or keys),
+        answer=answer,
+        partial=not pattern.plain or len(keys) != len(pattern.index_keys or ()),
+        network=True,
+    )
+
+
+def own_things(settings: CyberSettings) -> Callable[[Mapping[str, Value]], bool]:
+    """Whether facts are of the port's own addresses or domains: such matches go to the duty officer alone."""
+    territory = Territory(settings.own_networks)
+    domains = tuple(str(spelled("domain-name:value", one)) for one in settings.own_domains)
+
+    def own(facts: Mapping[str, Value]) -> bool:
+        if any(territory.is_inside(str(facts[path])) for path in _ADDRESSES if path in facts):
+            return True
+        name = str(facts.get("domain-name:value") or str(facts.get("email-addr:value", "")).rpartition("@")[2])
+        return any(name == one or name.endswith(f".{one}") for one in domains)
+
+    return own
+
+
+def _named(indicator: WatchedIndicator) -> list[IndexKey]:
+    keys = indicator.pattern.index_keys or frozenset()
+    return sorted((key for key in keys if key[0].partition(":")[0] in _TYPES), key=str)
