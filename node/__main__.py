@@ -156,8 +156,8 @@ def _decisions(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     actions = suppress.add_subparsers(dest="action", required=True, metavar="ACTION")
     _command(actions, "list", "what silences findings now, and how many")
     add = _command(actions, "add", "silence a detector, a ship or a place")
-    add.add_argument("kind", choices=("mute", "exception", "own-fleet", "zone", "rule-off"))
-    add.add_argument("subject", help="detector, identity such as mmsi:205123456, or place id")
+    add.add_argument("kind", choices=("mute", "exception", "own-fleet", "zone", "rule-off", "warning-list"))
+    add.add_argument("subject", help="detector, identity such as mmsi:205123456, place id, or a listed value")
     add.add_argument("--days", type=int, required=True, help="for so many days, at most 366")
     add.add_argument("--reason", required=True, help="why")
     _officer(add, second=False)
@@ -206,11 +206,19 @@ def _imports(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
         "--marking", choices=MARKINGS[1:], help="least marking of all in it (what is unmarked: amber+strict)"
     )
     _command(commands, "imports", "feeds and files that were read, and what was set apart in them, with the reason")
+    lists = commands.add_parser("warning-lists", help="what is known to be harmless: neither published nor watched")
+    actions = lists.add_subparsers(dest="action", required=True, metavar="ACTION")
+    taken = _command(actions, "import", "ask these lists (MISP's list.json) from now on, instead of all before")
+    taken.add_argument("given", type=Path, nargs="+", metavar="DIR|FILE", help="a copy of misp-warninglists, or files")
+    _command(actions, "list", "which lists are asked, with their versions, and what of them could not be taken")
+    check = _command(actions, "check", "on which lists a value stands")
+    check.add_argument("value", metavar="VALUE", help="a domain, address, URL, mail address or digest")
 
 
 ACTIONS = {
     "import": ("importing", "run"),
     "imports": ("importing", "run_list"),
+    "warning-lists": ("listing", "run"),
     "rekey": ("keeping", "run_rekey"),
     "checkpoint": ("keeping", "run_checkpoint"),
     "join": ("running", "run_join"),
