@@ -37,6 +37,7 @@ def build_parser() -> argparse.ArgumentParser:
     _officers(commands)
     _keeping(commands)
     _imports(commands)
+    _exports(commands)
     return parser
 
 
@@ -215,7 +216,27 @@ def _imports(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
     check.add_argument("value", metavar="VALUE", help="a domain, address, URL, mail address or digest")
 
 
+def _exports(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    export = commands.add_parser("export", help="write what may leave as a file, with a line in the audit trail")
+    kinds = export.add_subparsers(dest="what", required=True, metavar="WHAT")
+    rules = _command(kinds, "suricata", "rules for Suricata; list files of digests are written beside them")
+    values = _command(kinds, "csv", "the same values as a table")
+    for parser in (rules, values):
+        parser.add_argument("--ceiling", choices=MARKINGS[:-1], default="amber", help="strictest marking (amber)")
+        parser.add_argument("--purpose", action="append", help="for personal data, IP addresses too; may be repeated")
+    bundle = _command(kinds, "bundle", "statements of a period as a STIX bundle with their proofs, in a ZIP")
+    bundle.add_argument("--first", required=True, metavar="DAY", help="2026-11-16, in UTC")
+    bundle.add_argument("--last", required=True, metavar="DAY", help="2026-11-22, included")
+    bundle.add_argument("--whose", choices=("both", "ours", "theirs"), default="both", help="default: both")
+    bundle.add_argument("--purpose", help="for personal data of others; without it, it is left out")
+    for parser in (rules, values, bundle):
+        parser.add_argument("--out", type=Path, required=True, help="file to write")
+    _command(commands, "passages", "which gates ask about passages, and how many were checked")
+
+
 ACTIONS = {
+    "export": ("exporting", "run"),
+    "passages": ("gates", "run"),
     "import": ("importing", "run"),
     "imports": ("importing", "run_list"),
     "warning-lists": ("listing", "run"),

@@ -15,14 +15,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 from hashlib import sha256
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from node import evidence, review, store, tables
-from node.console.context import DeskContext
-from node.store import AuditLine
+from node.settings import NodeSettings
+from node.store import AuditLine, NodeStore
 from port2port import canonical, sharing
 from port2port import statement as stm
 from port2port.bundle import Bundle, Part, encode
@@ -60,6 +60,29 @@ Check any proof on any machine, without network:
 
 Strictest marking in this file: TLP:{tlp}. Handle the whole file so.
 """
+
+
+class Origin(Protocol):
+    """Whose files these are: the desk's pages and its commands are such."""
+
+    @property
+    def settings(self) -> NodeSettings:
+        """The node's settings."""
+        ...
+
+    @property
+    def store(self) -> NodeStore:
+        """Its database."""
+        ...
+
+    @property
+    def member(self) -> str:
+        """This port."""
+        ...
+
+    def roster(self) -> Roster | None:
+        """As the verified log has it."""
+        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,7 +137,7 @@ def choose(connection: Connection, reader: Reader, roster: Roster, wanted: Wante
     )
 
 
-async def statements(desk: DeskContext, chosen: Chosen, wanted: Wanted) -> AsyncIterator[bytes]:
+async def statements(desk: Origin, chosen: Chosen, wanted: Wanted) -> AsyncIterator[bytes]:
     """The ZIP, piece by piece: never more than one statement and its proof in memory."""
     sink = _Sink()
     with zipfile.ZipFile(sink, "w", zipfile.ZIP_DEFLATED) as archive:
@@ -145,7 +168,7 @@ async def statements(desk: DeskContext, chosen: Chosen, wanted: Wanted) -> Async
     yield sink.taken()
 
 
-async def audit_table(desk: DeskContext, start: datetime, end: datetime) -> AsyncIterator[bytes]:
+async def audit_table(desk: Origin, start: datetime, end: datetime) -> AsyncIterator[bytes]:
     """The trail of a period, oldest first, each officer's signature checked again."""
     yield spreadsheet.lines([TITLES])
     roster, after, left = desk.roster(), 0, LINES_MOST
@@ -208,7 +231,7 @@ def _bundle_id(chosen: Chosen) -> uuid.UUID:
     return uuid.uuid5(uuid.NAMESPACE_OID, f"{chosen.checkpoint.checkpoint.root.hex()} {chosen.indices}")
 
 
-def _how(desk: DeskContext, chosen: Chosen, wanted: Wanted) -> bytes:
+def _how(desk: Origin, chosen: Chosen, wanted: Wanted) -> bytes:
     return _HOW.format(
         member=desk.member,
         first=to_text(wanted.start),

@@ -37,6 +37,15 @@ class Question:
     passage: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Counts:
+    """What may be told of a gate: how much it asked, and how many were checked, whatever the reason."""
+
+    asked: int = 0
+    checks: int = 0
+    last_ms: int | None = None
+
+
 Finds = Callable[[Connection, IndexKey], list[Indicator]]
 
 
@@ -63,6 +72,18 @@ def answer(
     recent = gate.later(listed=bool(found)) if drawn.counts else gate.recent
     _count(connection, question.gate, drawn, now_ms // DAY_MS, listed=bool(found), recent=recent)
     return drawn.check
+
+
+def counts(connection: Connection, now: datetime) -> dict[str, Counts]:
+    """By gate, of the last 28 days."""
+    since = to_ms(now) // DAY_MS - WINDOW_DAYS
+    sums = sa.select(_DAY.c.gate, sa.func.sum(_DAY.c.asked), sa.func.sum(_DAY.c.checks)).where(_DAY.c.day > since)
+    lasts = sa.select(_TABLE.c.gate, sa.func.max(_TABLE.c.at_ms)).group_by(_TABLE.c.gate)
+    last = {row[0]: row[1] for row in connection.execute(lasts)}
+    return {
+        gate: Counts(asked=int(asked), checks=int(checks), last_ms=last.get(gate))
+        for gate, asked, checks in connection.execute(sums.group_by(_DAY.c.gate))
+    }
 
 
 def purge(connection: Connection, now: datetime) -> None:

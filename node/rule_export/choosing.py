@@ -7,7 +7,7 @@ rules it would hit what was not meant.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -18,9 +18,10 @@ from sqlalchemy.engine import Connection
 
 from node import indicators
 from node.indicators import Indicator
+from node.warning_lists.gate import Gate
 from node.watch import Admission
 from port2port import sharing
-from port2port.errors import TooLargeError
+from port2port.errors import TooLargeError, UnavailableError
 from port2port.patterns import PatternError, TemplateCache, compile_pattern
 from port2port.roster import Roster
 from port2port.sharing import Outlet, consumer_reader
@@ -74,10 +75,11 @@ class Chosen:
     left_out: dict[LeftOut, int]
 
 
-def choose(
-    connection: Connection, roster: Roster, wanted: Wanted, now: datetime, *, harmless: Callable[[str], bool]
-) -> Chosen:
-    """Everything as it stands. ``harmless`` says of a pattern that warning lists stop it. Raises TooLargeError."""
+def choose(connection: Connection, roster: Roster, wanted: Wanted, now: datetime, *, gate: Gate) -> Chosen:
+    """Everything as it stands. Raises TooLargeError, and UnavailableError while the warning lists cannot be asked."""
+    gate.refresh(connection, now)
+    if gate.fault:
+        raise UnavailableError(f"nothing leaves without the warning lists: {gate.fault}")
     _, held = indicators.held_since(connection, -1)
     templates, values, left_out = TemplateCache(), list[Ordered](), dict[LeftOut, int]()
     for one in indicators.changed_since(connection, -1):
@@ -86,7 +88,7 @@ def choose(
         why = LeftOut.QUIET if one.key in held or not one.may_act(now) else _refused(one, roster, wanted)
         found = [] if why is not None else list(_values(one, templates))
         if why is None:
-            why = LeftOut.OTHER if not found else LeftOut.HARMLESS if harmless(_pattern(one)) else None
+            why = LeftOut.OTHER if not found else LeftOut.HARMLESS if _is_harmless(one, found, gate) else None
         if why is not None:
             left_out[why] = left_out.get(why, 0) + 1
             continue
@@ -111,8 +113,9 @@ def _refused(one: Indicator, roster: Roster, wanted: Wanted) -> LeftOut | None:
     return None if watched else LeftOut.NOT_WATCHED
 
 
-def _pattern(one: Indicator) -> str:
-    return str(orjson.loads(one.stix)["pattern"])
+def _is_harmless(one: Indicator, found: list[Ordered], gate: Gate) -> bool:
+    listed = gate.lists_of(str(orjson.loads(one.stix)["pattern"]))
+    return bool(listed) or any(gate.protects({value.path: value.value}) for value in found)
 
 
 def _values(one: Indicator, templates: TemplateCache) -> Iterator[Ordered]:
