@@ -35,7 +35,10 @@ CATEGORIES: Final = frozenset(
         "web application attack",
     }
 )
+# Severity 1 too, but they tell what somebody uses (Skype, TeamViewer), not that he attacks: never more than a low hint.
+HABITS: Final = frozenset({"potential corporate privacy violation", "not suspicious traffic"})
 _Known = TypeVar("_Known", str, int)
+A_HABIT: Final = 30
 ONE_RULE: Final = 60
 SEVERAL: Final = 80
 
@@ -118,6 +121,7 @@ class CyberAlerts:
 
     def _finding(self, peer: _Peer, alert: Alert, address: str, *, occasion: str, breadth: int) -> Finding:
         is_broad = breadth >= self._settings.breadth
+        is_habit = alert.category.lower() in HABITS
         graver = 0 < alert.severity <= self._settings.severity
         targets, rules = len(peer.targets), len(peer.rules)
         return found(
@@ -126,8 +130,8 @@ class CyberAlerts:
             (address_subject(address),),
             occasion,
             tuple(peer.kept),
-            severity=Severity(Severity.LOW + graver + is_broad),
-            confidence=SEVERAL if is_broad else ONE_RULE,
+            severity=Severity.LOW if is_habit else Severity(Severity.LOW + graver + is_broad),
+            confidence=A_HABIT if is_habit else SEVERAL if is_broad else ONE_RULE,
             reason=(
                 f"{address} set off rule {alert.sid} of the intrusion detection ({quoted(alert.signature)}); "
                 f"rules in 24 hours: {rules}, addresses of this port: {targets}"

@@ -88,6 +88,12 @@ def test_a_listed_category_counts_at_any_severity() -> None:
     assert finding.severity is Severity.LOW
 
 
+def test_what_somebody_uses_is_a_low_hint_however_broad() -> None:
+    habit = "Potential Corporate Privacy Violation"
+    findings = CyberAlerts(TERRITORY).detect([alert(category=habit), alert(1, sid=2, category=habit)])
+    assert [(one.severity, one.confidence) for one in findings] == [(Severity.LOW, 30)] * 2
+
+
 def test_one_rule_and_peer_is_one_finding_in_24_hours() -> None:
     detector = CyberAlerts(TERRITORY)
     assert len(detector.detect([alert(second) for second in (0, 60, 3600, DAY - 1)])) == 1
