@@ -77,6 +77,16 @@ class World:
         start = {"id": 0, "next": 0, "root": b"", "horizon_us": 0, "witnessed": 0, "posted": 0}
         write(self.engine, lambda c: c.execute(TAXII_HEAD.insert(), [start]))
 
+    @classmethod
+    def beside(cls, world: World, *, first: int) -> World:
+        """Another process on the same database, whose numbers begin at ``first``."""
+        made = cls.__new__(cls)
+        for name in ("members", "url", "now_ms", "roster", "collection"):
+            setattr(made, name, getattr(world, name))
+        made.audiences, made._classes, made._numbers = Audiences(), {}, count(first)
+        made.engine = make_engine(world.url)
+        return made
+
     def close(self) -> None:
         self.engine.dispose()
 
