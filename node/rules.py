@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import base64
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final, Literal
@@ -26,6 +26,7 @@ from node.publish import Act, Author, Officer
 from node.two_person import TwoPersonSettings
 from port2port import canonical, imported, keys
 from port2port import envelope as dsse
+from port2port.canonical import Json
 from port2port.clock import to_ms
 from port2port.errors import ConfigurationError, VerificationError
 from port2port.keys import base64_exact
@@ -39,6 +40,13 @@ RULE_TYPE: Final = "application/vnd.port2port.rule+json;v=1"
 PER_HOUR_MOST: Final = 60
 HOUR: Final = timedelta(hours=1)
 _ID: Final = re.compile(r"[a-z0-9_-]{1,40}", re.ASCII)
+_NUMBER: Final = re.compile(r"[a-z_]{1,40}", re.ASCII)
+LEAST_MOST: Final = 8
+REPORT: Final = "report"
+# Those whose drafts a rule may name; what they find about people or addresses waits for officers all the same.
+DETECTORS: Final = (
+    "identity-clone", "geofence", "cyber-alerts", "industrial", "lookalike", "mail-fraud", "account-fraud", "beacon",
+)  # fmt: skip
 _DRAFT: Final = tables.DraftRow.__table__  # type: ignore[attr-defined]  # SQLModel adds it
 
 
@@ -56,7 +64,10 @@ class RuleApprovalError(VerificationError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AutomaticRule:
-    """``detector`` without its version. ``approved_by`` is a pseudonym, ``signature`` base64 by that officer's key."""
+    """``detector`` without its version. ``approved_by`` is a pseudonym, ``signature`` base64 by that officer's key.
+
+    ``least`` asks for numbers on the finding, such as ``("breadth", 2)``: each at least so large.
+    """
 
     id: str
     version: int
@@ -68,6 +79,7 @@ class AutomaticRule:
     handling: str = "call_first"
     purpose: str = "maritime-security"
     per_hour: int = 6
+    least: tuple[tuple[str, float], ...] = ()
     approved_by: str = ""
     signature: str = ""
 
@@ -78,6 +90,8 @@ class AutomaticRule:
             raise RuleError(f"rule {self.id}: min_confidence is 0 to 100 and per_hour 1 to {PER_HOUR_MOST}")
         if self.handling not in HANDLINGS or self.purpose not in PURPOSES:
             raise RuleError(f"rule {self.id}: handling or purpose is not one of the known values")
+        if len(self.least) > LEAST_MOST or not all(_NUMBER.fullmatch(name) for name, _ in self.least):
+            raise RuleError(f"rule {self.id}: least names at most {LEAST_MOST} numbers, as in {{ breadth = 2 }}")
         if self.tlp is Tlp.RED:
             raise RuleError(f"rule {self.id}: TLP:RED is never published by a rule")
 
@@ -87,9 +101,13 @@ class AutomaticRule:
         return f"rule:{self.id}@{self.version}"
 
     def to_bytes(self) -> bytes:
-        """Canonical JSON of all that was approved: what the officer signs."""
+        """Canonical JSON of all that was approved: what the officer signs. A rule that asks for no numbers reads as it
+        did before it could.
+        """
+        asked: dict[str, Json] = {"least": {name: repr(value) for name, value in self.least}} if self.least else {}
         return canonical.dumps(
             {
+                **asked,
                 "approved_by": self.approved_by,
                 "detector": self.detector,
                 "groups": sorted(self.groups),
@@ -106,19 +124,28 @@ class AutomaticRule:
 
     def why_not(self, draft: Draft) -> str | None:
         """Why this rule leaves a draft to an officer; None where it may publish it."""
-        why = draft.why
+        why, said = draft.why, draft.proposal
         confidence = why.get("confidence")
-        if draft.proposal.kind == imported.KIND:
-            return "from outside: an officer decides"
-        if str(why.get("detector", "")).partition("@")[0] != self.detector:
-            return "another detector"
-        if why.get("single_open_source") is not False:
-            return "single open source: an officer decides"
-        if draft.proposal.personal_data:
-            return "personal data: two officers decide"
-        if not isinstance(confidence, int) or confidence < self.min_confidence:
-            return f"confidence below {self.min_confidence}"
-        return None
+        short = (f"{name} below {least:g}" for name, least in self.least if not _reaches(why, name, least))
+        reasons = (
+            (said.kind == imported.KIND, "from outside: an officer decides"),
+            (str(why.get("detector", "")).partition("@")[0] != self.detector, "another detector"),
+            (why.get("single_open_source") is not False, "single open source: an officer decides"),
+            (said.kind == REPORT, "a note about ourselves: two officers decide"),
+            (said.personal_data, "personal data: two officers decide"),
+            (
+                not isinstance(confidence, int) or confidence < self.min_confidence,
+                f"confidence below {self.min_confidence}",
+            ),
+        )
+        return next((reason for holds, reason in reasons if holds), None) or next(short, None)
+
+
+def _reaches(why: Mapping[str, Json], name: str, least: float) -> bool:
+    numbers = why.get("numbers")
+    measure = numbers.get(name) if isinstance(numbers, Mapping) else None
+    value = measure.get("value") if isinstance(measure, Mapping) else None
+    return isinstance(value, int | float) and value >= least
 
 
 class RuleSettings(Settings):
@@ -126,7 +153,7 @@ class RuleSettings(Settings):
 
     id: str = Field(description="Name of the rule; stands in every statement it makes.")
     version: int = Field(description="Raise it whenever you change the rule; it must be approved anew.")
-    detector: str = Field(description="Which detector's drafts: identity-clone, geofence.")
+    detector: str = Field(description=f"Which detector's drafts: {', '.join(DETECTORS)}.")
     min_confidence: int = Field(description="Least confidence, 0 to 100.")
     tlp: Literal["clear", "green", "amber", "amber+strict"] = Field(description="Marking.")
     groups: tuple[str, ...] = Field(default=(), description="Sharing groups.")
@@ -134,12 +161,17 @@ class RuleSettings(Settings):
     handling: str = Field(default="call_first", description="act, call_first or observe_only.")
     purpose: str = Field(default="maritime-security", description="Purpose, one of the closed list.")
     per_hour: int = Field(default=6, description="At most so many statements an hour.")
+    least: dict[str, float] = Field(
+        default_factory=dict,
+        description="Numbers that the finding must reach, such as `{ breadth = 2 }`; by default none.",
+    )
     approved_by: str = Field(default="", description="Pseudonym of the officer who approved it.")
     signature: str = Field(default="", description="Printed by `port2port-node approve-rule`.")
 
     def rule(self) -> AutomaticRule:
         """The rule. Raises RuleError."""
-        return AutomaticRule(**{**self.model_dump(), "tlp": tlp_of(self.tlp)})
+        least = tuple(sorted(self.least.items()))
+        return AutomaticRule(**{**self.model_dump(), "tlp": tlp_of(self.tlp), "least": least})
 
 
 class RuleFile(Settings):

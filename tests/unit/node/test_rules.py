@@ -13,15 +13,23 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from node import rules
+from node.detectors import all_detectors
+from node.detectors.cyber import cyber_detectors
+from node.detectors.cyber_alerts import CyberAlerts
+from node.detectors.industrial import Industrial
+from node.detectors.lookalike import LookalikeDomains
+from node.lookalikes import LookalikeEngine, Ours
 from node.observations import SourceClass
 from node.outbox import Queued
 from node.rules import AutomaticRule, RuleApprovalError, RuleError, RuleFile
+from node.settings import CyberSettings
 from port2port import settings as toml
 from port2port.errors import ConfigurationError
 from port2port.keys import SignatureError
 from port2port.tlp import Tlp
 from tests.fakes.desks import NOW, B, Desk, Harbour, a_finding
 from tests.fakes.federation import statement_of
+from tests.fakes.netlogs import alert, modbus, named
 
 
 @pytest.fixture
@@ -57,6 +65,62 @@ def test_an_approved_rule_publishes_with_its_own_marking_and_handling(desk: Desk
     (queued,) = apply(desk, approved(desk))
     said = statement_of(queued.envelope)
     assert (said.decided_by, said.tlp, said.handling) == ("rule:clones@3", Tlp.AMBER_STRICT, "observe_only")
+
+
+def test_a_rule_asks_for_the_numbers_it_was_approved_with(desk: Desk) -> None:
+    told: list[str] = []
+    asking = approved(desk, least=(("separation", 29.0),))
+    assert apply(desk, asking, why=told) == []
+    assert told == ["clones: separation below 29"]
+    assert apply(desk, approved(desk, least=(("breadth", 1.0),)), why=told, mmsi="205000001") == []
+    assert told[1] == "clones: breadth below 1"  # a finding without the number has not reached it
+    loosened = replace(asking, least=(("separation", 28.0),))
+    with pytest.raises(SignatureError):
+        apply(desk, loosened, mmsi="205000002")
+    assert apply(desk, approved(desk, least=(("separation", 28.0),)), mmsi="205000003")
+
+
+def test_a_rule_without_numbers_is_what_officers_approved_before_there_were_any() -> None:
+    assert b"least" not in rule().to_bytes()
+    assert b'"least":{"breadth":"2.0"}' in rule(least=(("breadth", 2.0),)).to_bytes()
+
+
+@pytest.mark.parametrize("least", [(("Breadth", 1.0),), (("", 1.0),), tuple((name, 1.0) for name in "abcdefghi")])
+def test_numbers_that_no_finding_has_make_no_rule(least: tuple[tuple[str, float], ...]) -> None:
+    with pytest.raises(RuleError):
+        rule(least=least)
+
+
+def test_a_rule_may_publish_a_lookalike_and_neither_a_note_nor_an_address(desk: Desk) -> None:
+    now = desk.fed.clock.now()
+    engine = LookalikeEngine(Ours(domains=("northseaport.com",)))
+    findings = [
+        *LookalikeDomains(engine).detect([named("northseap0rt.com", -60)]),
+        *Industrial().detect([modbus(-60)]),
+        *CyberAlerts().detect([alert(-60), alert(-50, sid=2)]),
+    ]
+    told: list[str] = []
+    for finding in findings:
+        name, draft = finding.detector.partition("@")[0], desk.take(finding).draft
+        assert name in rules.DETECTORS
+        assert draft is not None
+        made = approved(desk, detector=name, min_confidence=10, purpose="cyber-security")
+        queued = desk.node.store.write_now(
+            lambda c, made=made, draft=draft: rules.apply(
+                c, desk.author, [made], draft, roster=desk.roster, now=now, skipped=told.append
+            )
+        )
+        assert bool(queued) is (name == "lookalike")
+    assert [text.partition(": ")[2] for text in told] == [
+        "a note about ourselves: two officers decide",
+        "personal data: two officers decide",
+        "personal data: two officers decide",
+    ]
+
+
+def test_rules_name_every_detector_there_is() -> None:
+    made = [*all_detectors(), *cyber_detectors(CyberSettings())]
+    assert [one.name for one in made] == [*rules.DETECTORS]
 
 
 @pytest.mark.parametrize(
