@@ -7,6 +7,7 @@ from a copy), everything but the intakes starts anew; dates never go back.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Protocol
@@ -26,11 +27,12 @@ from hub.taxii.topics import OTHER, ends_ms
 from hub.taxii.trial import trial_indicator
 from hub.taxii_tables import TAXII_BODY, TAXII_CLASS, TAXII_HEAD, TAXII_ITEM, TAXII_QUIET
 from port2port.clock import from_ms
-from port2port.errors import ProfileError
+from port2port.errors import MalformedError, ProfileError
 from port2port.ids import FEDERATION_ISSUER
 from port2port.roster import Roster
 from port2port.stix.objects import revoked
 
+logger = logging.getLogger(__name__)
 PER_FOLD: Final = 256
 FOR_EVER: Final = 2**62
 _TRIAL_BODY: Final = -1
@@ -223,10 +225,23 @@ def _put_entry(connection: Connection, work: _Work, entry: Entry) -> None:
         _put_plain(work, entry, told)
     for place, name in enumerate(entry.takes_back):
         _take_back(connection, work, entry, TAKEN_BACK + place, name)
-    if entry.objects and work.folding.attests is not None:
-        raw = work.folding.attests.attest(connection, entry.index)
-        if raw is not None:
-            work.put(entry, Told(place=ATTESTED, raw=raw, data=orjson.loads(raw)), kinds)
+    proof = _attested(connection, work.folding, entry, ATTESTED) if entry.objects else None
+    if proof is not None:
+        work.put(entry, proof, kinds)
+
+
+def _attested(
+    connection: Connection, folding: Folding, entry: Entry, place: int, under: Witnessed | None = None
+) -> Told | None:
+    """The proof of an entry; None where there is none to be had, which takes no other entry with it."""
+    if folding.attests is None:
+        return None
+    try:
+        raw = folding.attests.attest(connection, entry.index, under=under)
+    except MalformedError as error:
+        logger.warning("entry has no attestation", extra={"index": entry.index, "cause": error.code})
+        return None
+    return None if raw is None else Told(place=place, raw=raw, data=orjson.loads(raw))
 
 
 def _put_plain(work: _Work, entry: Entry, told: Told) -> None:
@@ -277,10 +292,9 @@ def _put_witnessed(connection: Connection, work: _Work, start: int, after: int, 
     rows = _ENTRIES(connection, first=start, end=end) if end > start else []
     entries = [entry for row in rows if (entry := tell(_Logged(*row), folding.federation)) and entry.objects]
     for entry in entries:
-        raw = folding.attests.attest(connection, entry.index, under=found)
-        if raw is not None:
-            told = Told(place=WITNESSED, raw=raw, data=orjson.loads(raw))
-            work.put(entry, told, _where(connection, work, entry, told.stix_id))
+        proof = _attested(connection, folding, entry, WITNESSED, found)
+        if proof is not None:
+            work.put(entry, proof, _where(connection, work, entry, proof.stix_id))
     return max(start, end)
 
 

@@ -13,6 +13,9 @@ from hub.audience import Audiences
 from hub.intake import Checker, IntakeJudge
 from hub.store import open_store
 from hub.tables import PICTURE_FACT, PICTURE_HEAD, PICTURE_ITEM, PICTURE_SEEN, SAVED_VIEW
+from hub.taxii.attesting import Attestor
+from hub.taxii.fold import Folding, fold
+from hub.taxii_tables import TAXII_BODY, TAXII_ITEM
 from hub.transparency import Log
 from port2port.tlp import Tlp
 from tests.fakes.federation import stix_id_of
@@ -78,5 +81,35 @@ def test_rebuild_makes_the_picture_anew_from_the_log(tmp_path: Path, capsys: pyt
         assert "folded 5 entries" in capsys.readouterr().out
         assert store.database.read_now(partial(rows, tables=FOLDED)) == folded
         assert store.database.read_now(partial(rows, tables=ADDED)) == added
+    finally:
+        store.close()
+
+
+def test_rebuild_makes_collections_anew_and_keeps_their_dates(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    home = make_hub_home(tmp_path / "hub")
+    fed = home.fed
+    store = open_store(home.database)
+    desk = picture_of(fed, store)
+    folded = (TAXII_ITEM, TAXII_BODY)
+    folding = Folding(
+        genesis_hash=fed.genesis_hash, federation=fed.name, attests=Attestor(desk.log, federation=fed.name)
+    )
+    try:
+        desk.admit([fed.publish("beanr")])
+        store.database.write_now(partial(fold, folding=folding, now_ms=1_800_000_000_000))
+        before = store.database.read_now(partial(rows, tables=folded))
+        kinds = {row.kind for row in store.database.read_now(lambda c: c.execute(sa.select(TAXII_ITEM)).all())}
+        assert kinds == {"indicator", "p2p-attestation"}
+        store.database.write_now(lambda c: c.execute(TAXII_ITEM.update().values(kind="note", visibility=10_000)))
+        assert main(["rebuild", "--config", str(home.config)]) == 0
+        assert "folded 3 entries into collections" in capsys.readouterr().out
+        found = store.database.read_now(partial(rows, tables=folded))
+        assert [row[0] for row in found[1]] == [row[0] for row in before[1]]
+        assert len(found[0]) == len(before[0])
+        again = store.database.read_now(partial(rows, tables=folded))
+        assert main(["rebuild", "--config", str(home.config)]) == 0
+        assert store.database.read_now(partial(rows, tables=folded)) == again
     finally:
         store.close()
