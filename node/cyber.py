@@ -131,14 +131,14 @@ class CyberFlow:
                 source.close()
 
     async def start(self) -> None:
-        """Take up where the last run ended."""
+        """Make the detectors; every log is taken up where the last run left it."""
         self._detectors = tuple(await asyncio.to_thread(self._make))
-        for source in self._sources:
-            self._places[source.name] = await self._store.read(partial(tail_places.place_of, source=source.name))
 
     async def take(self, source: Source) -> Chunk | None:
         """One batch of a log, to the end; None where there was nothing to do."""
-        before = self._places.get(source.name)
+        if source.name not in self._places:
+            self._places[source.name] = await self._store.read(partial(tail_places.place_of, source=source.name))
+        before = self._places[source.name]
         chunk = await asyncio.to_thread(source.read, before)
         after = chunk.position
         if after is None or (chunk.is_empty and after == before):
@@ -146,6 +146,7 @@ class CyberFlow:
         async with self._desk.busy:
             batch = await self._sorted_out(source, replace(chunk, position=after), after)
             findings, due = await asyncio.to_thread(self._look, batch.records)
+            del self._places[source.name]  # whether the write is lost or its answer, the database knows
             await self._desk.keep(findings, due, partial(self._store_batch, source.name, batch))
         self._places[source.name] = after
         return chunk
