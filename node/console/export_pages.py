@@ -14,7 +14,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from node.console import confirming, export_view
+from node.console import confirming, export_view, rule_files
 from node.console.context import DeskContext
 from node.console.export_view import BOTH, OURS, THEIRS, Chosen, Wanted
 from node.console.report_words import PURPOSES
@@ -62,6 +62,7 @@ class ExportRoom:
             routes=(
                 Route("/exports", needs(*READS)(self.show), name="exports"),
                 Route("/exports/statements", needs(*TAKES)(self.statements), methods=["POST"]),
+                Route("/exports/rules", needs(*TAKES)(self.rules), methods=["POST"]),
                 Route("/exports/audit", needs(Role.AUDITOR)(self.audit), methods=["POST"]),
             ),
         )
@@ -105,6 +106,16 @@ class ExportRoom:
         name = f"{desk.member}-{text(form, 'first')}-{text(form, 'last')}-TLP-{chosen.tlp.upper()}.zip"
         return spreadsheet.download(export_view.statements(desk, chosen, wanted), name, "application/zip")
 
+    async def rules(self, request: Request) -> Response:
+        """Rules or values for machines that act, as things stand."""
+        form = await fields(request)
+        try:
+            return await rule_files.file_of(self._desk, request, form)
+        except SignInAgainError:
+            return self._page(request, form, AGAIN, 403)
+        except TooLargeError:
+            return self._page(request, form, TOO_MUCH, 413)
+
     async def audit(self, request: Request) -> Response:
         """The trail of a period as a table."""
         form, desk = await fields(request), self._desk
@@ -138,6 +149,8 @@ class ExportRoom:
             chosen=text(form, "whose") or BOTH,
             purposes=PURPOSES,
             purpose=text(form, "purpose"),
+            forms=rule_files.FORMS,
+            ceilings=rule_files.CEILINGS,
             may_take=person.has(*TAKES),
             may_audit=person.has(Role.AUDITOR),
         )

@@ -83,6 +83,7 @@ ROLES = {
     "GET /rules": "officer approver auditor admin",
     "GET /exports": "officer approver auditor",
     "POST /exports/statements": WRITES,
+    "POST /exports/rules": WRITES,
     "POST /exports/audit": "auditor",
     "GET /photos/{draft}/{digest}/small": READS,
     "GET /status": "everybody",
