@@ -8,10 +8,51 @@ from typing import Any
 
 import orjson
 
-PIECES = (
-    r"[ ] ( ) ' \ = : . , AND OR NOT FOLLOWEDBY IN LIKE MATCHES ISSUBSET EXISTS REPEATS WITHIN START STOP TIMES SECONDS "
-    r"h' b' t' /* */ // 0 1e9 -0 true null [*] [-1] vessel:mmsi '' t'x' t'2026-11-22T00:00:00Z' file:hashes.MD5"
-).split()
+PIECES = [
+    "[",
+    "]",
+    "(",
+    ")",
+    "'",
+    "\\",
+    "=",
+    ":",
+    ".",
+    ",",
+    "AND",
+    "OR",
+    "NOT",
+    "FOLLOWEDBY",
+    "IN",
+    "LIKE",
+    "MATCHES",
+    "ISSUBSET",
+    "EXISTS",
+    "REPEATS",
+    "WITHIN",
+    "START",
+    "STOP",
+    "TIMES",
+    "SECONDS",
+    "h'",
+    "b'",
+    "t'",
+    "/*",
+    "*/",
+    "//",
+    "0",
+    "1e9",
+    "-0",
+    "true",
+    "null",
+    "[*]",
+    "[-1]",
+    "vessel:mmsi",
+    "''",
+    "t'x'",
+    "t'2026-11-22T00:00:00Z'",
+    "file:hashes.MD5",
+]
 ODD = ["\n", "é", "\u2028", "\x00", " ", "  AND  "]
 
 
