@@ -121,7 +121,6 @@ class TaxiiItem(HubRow, table=True):
         sa.Index("ix_taxii_item_kind", "collection", "visibility", "newest", "kind", "date_us"),
         sa.Index("ix_taxii_item_object", "collection", "stix_id", "visibility", "edge"),
         sa.Index("ix_taxii_item_expires", "expires_ms"),
-        {"sqlite_with_rowid": False},
     )
 
     collection: int = Field(sa_column=_number(primary_key=True))

@@ -121,9 +121,9 @@ class TaxiiDesk:
         self.desk.store.close()
 
 
-def taxii_desk(fed: Federation, url: str, **more: Any) -> TaxiiDesk:
+def taxii_desk(fed: Federation, url: str, founding: Sequence[bytes] | None = None) -> TaxiiDesk:
     """A founded federation whose collections are folded."""
-    desk = picture_desk(fed, url)
-    made = TaxiiDesk(desk=desk, folding=Folding(genesis_hash=fed.genesis_hash, federation=fed.name, **more))
+    desk = picture_desk(fed, url, founding)
+    made = TaxiiDesk(desk=desk, folding=Folding(genesis_hash=fed.genesis_hash, federation=fed.name))
     made.fold()
     return made

@@ -50,7 +50,6 @@ def _items() -> None:
             *(*_larges("version_us"), _bytes("digest"), *_larges("body")),
             sa.Column("expires_ms", LARGE, nullable=True),
         ],
-        sqlite_with_rowid=False,
     )
     op.create_index("ix_taxii_item_newest", _ITEM, ["collection", "visibility", "newest", "date_us"])
     op.create_index("ix_taxii_item_kind", _ITEM, ["collection", "visibility", "newest", "kind", "date_us"])
