@@ -289,7 +289,7 @@ def _judged(
 
 def _left_out(data: Mapping[str, Any], desk: Desk) -> tuple[str, str] | None:
     """(what becomes of it, why) of what makes no draft."""
-    if data.get("created_by_ref") in desk.members or data["id"] in desk.members:
+    if {str(data.get("created_by_ref")), str(data["id"])} & desk.members:
         return "own", "of a member of this federation: it comes from that member itself"
     if data["type"] not in DRAFTED:
         return "context", ""

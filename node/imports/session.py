@@ -137,6 +137,8 @@ class _Guard(HTTPAdapter):
         splitter = Splitter(io.BytesIO(body).read)
         parts: tuple[Part, ...] = ()
         if response.ok:
+            if not body.lstrip().startswith(b"{"):
+                raise FeedError("the feed's answer is not TAXII: no JSON object")
             parts = tuple(splitter.parts())
             body = orjson.dumps(splitter.rest)
         self._note(parts, {name.lower(): value for name, value in response.headers.items()})
