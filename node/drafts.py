@@ -53,6 +53,7 @@ SAME_CAUSE: Final = timedelta(hours=24)
 OPEN: Final = "open"
 PUBLISHED: Final = "published"
 REJECTED: Final = "rejected"
+FOLDED: Final = "folded"  # in place of a suppression: one of a flood
 EVIDENCE_OF_A_DRAFT: Final = 96  # lines
 
 
@@ -134,7 +135,9 @@ def take_in(
     now: datetime,
     new_id: Callable[[], UUID],
 ) -> Taken:
-    """Store a finding and, unless something silences it, make or update its draft. Known findings change nothing."""
+    """Store a finding and, unless something silences it, make or update its draft. Known findings change nothing, and
+    those of a flood make none.
+    """
     if connection.execute(sa.select(_FINDING.c.id).where(_FINDING.c.id == str(finding.id))).first() is not None:
         return Taken(finding=finding)
     works.take_effect(connection, now)
@@ -145,11 +148,11 @@ def take_in(
             detector=finding.detector,
             kind=str(finding.kind),
             found_ms=to_ms(finding.found_at),
-            suppressed_by="" if silenced is None else silenced.id,
+            suppressed_by=silenced.id if silenced is not None else FOLDED if finding.folded else "",
             body=orjson.dumps(why_of(finding)),
         )
     )
-    if silenced is not None:
+    if silenced is not None or finding.folded:
         return Taken(finding=finding, suppression=silenced)
     return _drafted(connection, finding, defaults, now=now, new_id=new_id)
 

@@ -123,6 +123,7 @@ class Finding:
 
     ``single_open_source`` is true when nothing but open radio stands behind it. ``inside`` is for the officer alone:
     the port's own addresses, hosts and accounts that it concerns. They stay here, and so stand in no ``reason``.
+    ``folded`` is one of a flood: it is stored and counted, and makes no draft of its own.
     """
 
     id: uuid.UUID
@@ -140,6 +141,7 @@ class Finding:
     evidence: tuple[Evidence, ...]
     references: tuple[Reference, ...] = ()
     inside: tuple[str, ...] = ()
+    folded: bool = False
 
 
 def finding_id(detector: str, kind: FindingKind, subject: str, occasion: str) -> uuid.UUID:

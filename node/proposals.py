@@ -124,6 +124,8 @@ def _of_network(
     modus = (_MODUS[bound],) if bound in _MODUS else ("account",) if finding.kind is FindingKind.ACCOUNT_FRAUD else ()
     header = _header(finding, defaults, (*modus, _label(finding)), now=now, ident=ident, created=created)
     named, unnamed = _TITLES[finding.kind]
+    if _kind(finding) == "flood":
+        unnamed = f"Flood of findings of {finding.detector.partition('@')[0]}"
     said = without_inside(finding.reason, finding.inside)
     defaults = replace(defaults, purpose=CYBER_PURPOSE)
     references = [_reference(one) for one in finding.references]

@@ -24,6 +24,7 @@ REASONS: Final = (
     ),
     N_("%(count)s new accounts within %(days)s days share %(what)s"),
     N_("One document served for %(count)s accounts"),
+    N_("More than %(most)s findings of %(detector)s within an hour: the rest is stored and counted"),
     N_("A machine of this port calls %(peer)s every %(seconds)s seconds, %(times)s times"),
 )
 # What stands for a fact in them.
@@ -53,6 +54,7 @@ TITLES: Final = (
     N_("Another bank account for a known supplier"),
     N_("Accounts made by one hand"),
     N_("Connections at even intervals to %(value)s"),
+    N_("Flood of findings of %(detector)s"),
 )
 # The numbers on a finding, as their names are shown.
 NUMBERS: Final = (
@@ -64,5 +66,6 @@ NUMBERS: Final = (
     N_("accounts"),
     N_("variation"),
     N_("interval"),
+    N_("subjects"),
 )
 ALL: Final = (*REASONS, *WORDS, *TITLES, *NUMBERS)

@@ -15,6 +15,7 @@ from node.detectors.base import RecordDetector, label
 from node.detectors.beacon import Beacon, BeaconSettings
 from node.detectors.cyber import cyber_detectors
 from node.detectors.cyber_alerts import AlertSettings, CyberAlerts
+from node.detectors.folding import Folding, FoldingSettings
 from node.detectors.industrial import Industrial, IndustrialSettings
 from node.detectors.lookalike import LookalikeDomains
 from node.detectors.mail_fraud import ACCOUNTS, MailFraud
@@ -356,6 +357,7 @@ MAKERS: dict[str, Callable[[], RecordDetector]] = {
     "lookalike": lambda: LookalikeDomains(ENGINE),
     "mail": lambda: MailFraud(ENGINE, ("Jan de Vries",)),
     "accounts": lambda: AccountFraud(AccountSettings(values=5, kept=4)),
+    "folded": lambda: Folding(CyberAlerts(TERRITORY), FoldingSettings(subjects=1, stored=1)),
     "beacon": lambda: Beacon(TERRITORY, BeaconSettings(pairs=5, flows=5)),
 }
 ADDRESSES = st.sampled_from([INSIDE, INSIDE_TOO, PEER, OTHER_PEER, OWN_PUBLIC, "2001:db8::1", "::1", "x"])
@@ -409,6 +411,46 @@ def test_what_was_raised_is_bounded_too() -> None:
     assert len(raised) == 3
     assert not raised.now(9, BEGIN - timedelta(minutes=59))
     assert raised.now(0, BEGIN)  # forgotten, so raised again rather than never
+
+
+def addresses(count: int, begin: int = 0) -> list[str]:
+    return [f"93.184.{number // 200}.{number % 200 + 1}" for number in range(begin, begin + count)]
+
+
+def test_a_flood_of_forged_senders_is_folded_into_one_finding() -> None:
+    detector = Folding(CyberAlerts(TERRITORY))
+    findings = detector.detect([alert(second, source=source) for second, source in enumerate(addresses(200))])
+    drafts, folded = ([one for one in findings if one.folded is is_folded] for is_folded in (False, True))
+    assert (len(drafts), len(folded)) == (51, 150)
+    (flood,) = [one for one in drafts if one.subjects == ("flood:cyber-alerts",)]
+    assert (flood.severity, flood.detector) == (Severity.HIGH, "cyber-alerts@1")
+    assert "More than 50 findings of cyber-alerts" in flood.reason
+
+
+def test_exactly_as_many_as_an_hour_bears_are_no_flood_and_the_next_hour_bears_as_many() -> None:
+    detector = Folding(CyberAlerts(TERRITORY))
+    first = [alert(second, source=source) for second, source in enumerate(addresses(50))]
+    later = [alert(3700 + second, source=source) for second, source in enumerate(addresses(50, begin=50))]
+    assert not any(one.folded or one.subjects[0].startswith("flood") for one in detector.detect([*first, *later]))
+
+
+def test_a_flood_hides_nothing_of_what_was_open_before() -> None:
+    detector = Folding(CyberAlerts(TERRITORY))
+    detector.detect([alert(), *(alert(1 + n, source=source) for n, source in enumerate(addresses(200)))])
+    (finding,) = detector.detect([alert(300, sid=77)])
+    assert (finding.subjects, finding.folded) == ((f"ipv4:{PEER}",), False)
+
+
+def test_a_flood_that_goes_on_is_told_each_hour_and_stored_within_a_bound() -> None:
+    detector = Folding(CyberAlerts(TERRITORY), FoldingSettings(subjects=2, stored=5))
+    floods = []
+    for hour in range(3):
+        sent = [alert(3600 * hour + n, source=one) for n, one in enumerate(addresses(30, begin=100 * hour))]
+        findings = detector.detect(sent)
+        assert sum(one.folded for one in findings) <= 5
+        floods += [one.id for one in findings if one.subjects[0].startswith("flood")]
+        assert len(detector.open) <= 2
+    assert len(set(floods)) == 3
 
 
 @pytest.mark.parametrize(

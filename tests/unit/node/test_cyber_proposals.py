@@ -15,8 +15,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from node import tables
 from node.detectors.account_fraud import AccountFraud
 from node.detectors.cyber_alerts import CyberAlerts
+from node.detectors.folding import Folding, FoldingSettings
 from node.detectors.industrial import Industrial
 from node.detectors.lookalike import LookalikeDomains
 from node.detectors.mail_fraud import MailFraud
@@ -225,6 +227,14 @@ def test_several_rules_of_one_peer_are_one_draft_that_is_kept_up_to_date(desk: D
     assert len(said["external_references"]) == 2
     assert again.draft.why["inside"] == [INSIDE, "10.1.2.9"]
     desk.fed.validate(again.draft.proposal.objects[0])
+
+
+def test_a_flood_is_one_draft_and_its_findings_are_stored(desk: Desk) -> None:
+    detector = Folding(CyberAlerts(), FoldingSettings(subjects=1))
+    taken = [desk.take(finding) for finding in detector.detect([alert(-60), alert(-50, source="8.8.8.8")])]
+    titles = [orjson.loads(one.draft.proposal.objects[0]) for one in taken if one.draft is not None]
+    assert [said.get("abstract", "") for said in titles] == ["", "Flood of findings of cyber-alerts"]
+    assert (desk.count(tables.FindingRow), desk.count(tables.DraftRow)) == (3, 2)
 
 
 @pytest.mark.parametrize(

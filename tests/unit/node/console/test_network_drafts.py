@@ -9,6 +9,7 @@ import pytest
 from node.detectors.account_fraud import AccountFraud
 from node.detectors.beacon import Beacon
 from node.detectors.cyber_alerts import CyberAlerts
+from node.detectors.folding import Folding, FoldingSettings
 from node.detectors.industrial import Industrial
 from node.detectors.lookalike import SAID, LookalikeDomains
 from node.detectors.mail_fraud import MailFraud
@@ -46,6 +47,7 @@ def every_finding() -> list[Finding]:
     accounts = [account(f"a{n}", device="d", bank="b", phone="p", document="x") for n in range(3)]
     return [
         *CyberAlerts().detect([alert()]),
+        *Folding(CyberAlerts(), FoldingSettings(subjects=1)).detect([alert(), alert(source="8.8.8.8")])[1:2],
         *Industrial().detect([*deeds, *faults, talker]),
         *LookalikeDomains(ENGINE).detect([named(host, kind=kind) for kind in ("dns", "tls") for host in HOSTS]),
         *MailFraud(ENGINE, ["Jan Vries"]).detect(posts),
