@@ -136,6 +136,7 @@ def _questions(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     seen = _command(commands, "seen", "tell the author that an officer has seen it")
     seen.add_argument("id", metavar="ID", help="statement or STIX id")
     _command(commands, "hits", "what was seen under others' indicators, handling first")
+    _command(commands, "sensors", "what was read of each log of a network sensor, and what was no record")
     _command(commands, "indicators", "what this port looks for, and whether it saw it before")
 
 
@@ -252,6 +253,7 @@ ACTIONS = {
     "evidence": ("asking", "run_evidence"),
     "seen": ("asking", "run_seen"),
     "hits": ("asking", "run_hits"),
+    "sensors": ("sensing", "run"),
     "indicators": ("asking", "run_indicators"),
     "officer": ("officers", "run"),
     "retract": ("reviewing", "run_retract"),

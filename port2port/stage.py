@@ -359,6 +359,12 @@ def add_file_source(config: Path, *, name: str, path: Path, speed: float) -> Non
     _append(config, f'\n[[sources]]\nname = "{name}"\nkind = "file"\npath = {json.dumps(str(path))}\nspeed = {speed}\n')
 
 
+def add_log_source(config: Path, *, name: str, kind: str, path: Path) -> None:
+    """Append the log of a network sensor (``eve`` or ``zeek``) to a node's settings."""
+    where = f"path = {json.dumps(str(path))}"
+    _append(config, f'\n[[sources]]\nname = "{name}"\nkind = "{kind}"\n{where}\nsource_class = "local"\n')
+
+
 def _append(config: Path, text: str) -> None:
     with config.open("a") as file:
         file.write(text)
