@@ -14,6 +14,7 @@ from hub.correlation import NotRelatedError
 from hub.picture import View
 from port2port.database import sqlite_url
 from port2port.errors import NotFoundError
+from port2port.imported import Brought, Grade, Imported
 from port2port.sharing import member_reader
 from port2port.tlp import Tlp
 from tests.fakes.federation import Federation, stix_id_of
@@ -57,6 +58,18 @@ def test_a_link_needs_both_ends_readable(desk: PictureDesk) -> None:
     desk.admit([desk.fed.publish("belgg", tlp=Tlp.AMBER, recipients=("beanr",))], "belgg")
     assert links(desk, "north-sea-port") == ()
     assert len(links(desk, "beanr")) == 1
+
+
+def test_an_import_of_what_was_told_before_links_nobody(desk: PictureDesk) -> None:
+    """It may have come from here: what left the federation and returns confirms nothing."""
+    fed = desk.fed
+    desk.admit([fed.publish("beanr")])
+    foreign = fed.indicator("nobody-here")
+    said = Brought(id=stix_id_of(foreign), original="x", commitment="ab" * 32, echo=True)
+    body = Imported(source="cert", grade=Grade(), objects=(said,)).to_body()
+    raw = fed.content("belgg", "import", objects=[foreign], body=body, tlp=Tlp.GREEN, handling="act")
+    desk.admit([raw], "belgg")
+    assert links(desk, "beanr") == ()
 
 
 def test_a_pair_called_not_related_is_left_out_for_that_member_alone(desk: PictureDesk) -> None:
