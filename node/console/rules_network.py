@@ -10,6 +10,7 @@ from typing import Final
 from node.detectors.account_fraud import AccountFraud, AccountSettings
 from node.detectors.beacon import Beacon, BeaconSettings
 from node.detectors.cyber_alerts import AlertSettings, CyberAlerts
+from node.detectors.folding import FoldingSettings
 from node.detectors.industrial import Industrial, IndustrialSettings
 from node.detectors.lookalike import AGAIN_AFTER, LookalikeDomains
 from node.detectors.mail_fraud import AGAIN_AFTER as MAIL_AGAIN_AFTER
@@ -60,7 +61,7 @@ class Number:
 
 def makers() -> tuple[tuple[str, int, tuple[Number, ...]], ...]:
     """(name, version, limits) of each."""
-    return (
+    made: tuple[tuple[str, int, tuple[Number, ...]], ...] = (
         (CyberAlerts.name, CyberAlerts.version, _alerts()),
         (Industrial.name, Industrial.version, _industrial()),
         (LookalikeDomains.name, LookalikeDomains.version, _lookalike()),
@@ -72,6 +73,10 @@ def makers() -> tuple[tuple[str, int, tuple[Number, ...]], ...]:
         (AccountFraud.name, AccountFraud.version, _accounts()),
         (Beacon.name, Beacon.version, _beacon()),
     )
+    most = Number(
+        label=N_("Subjects an hour; more are folded into one finding"), value=FoldingSettings().subjects, unit=""
+    )
+    return tuple((name, version, (*numbers, most)) for name, version, numbers in made)
 
 
 def _alerts() -> tuple[Number, ...]:

@@ -10,8 +10,9 @@ from datetime import UTC, datetime
 import pytest
 
 from node.detectors.cyber import cyber_detectors
-from node.detectors.industrial import Industrial
+from node.detectors.industrial import TECHNIQUES, Industrial
 from node.detectors.protocols import Deed
+from node.detectors.recorded import technique
 from node.findings import Finding
 from node.observations import SourceClass
 from node.proposals import Defaults, is_global, propose
@@ -98,3 +99,16 @@ def test_no_proposal_about_real_traffic_holds_a_private_address() -> None:
         for inside in finding.inside:
             assert inside.encode() not in made.objects[0]
     assert len(findings) > 80
+
+
+def test_techniques_are_those_of_the_published_matrix() -> None:
+    objects = json.loads(shared_path("stix/ics-attack-18.1.json").read_bytes())["objects"]
+    known = {
+        (said.get("external_id"), said.get("url"), said.get("source_name"))
+        for one in objects
+        if one["type"] == "attack-pattern" and not one.get("revoked") and not one.get("x_mitre_deprecated")
+        for said in one.get("external_references", ())
+    }
+    used = [technique(ident) for idents in TECHNIQUES.values() for ident in idents]
+    assert len(used) > 8
+    assert [one.ident for one in used if (one.ident, one.url, one.source) not in known] == []
