@@ -32,6 +32,7 @@ LOOKUPS: Final[Mapping[str, Asked]] = {
     "/picture/spill-over": _searched,
     "/log/{index:int}": by_path("log.open", "index"),
     "/log/{index:int}/proof": by_path("log.open", "index"),
+    "/consumers/{consumer}": by_path("consumer.open", "consumer"),
     "/members/{member}": by_path("member.open", "member"),
     "/members/{member}/revoke": by_path("member.open", "member"),
     "/members/{member}/status": by_path("member.open", "member"),

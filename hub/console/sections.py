@@ -9,6 +9,7 @@ from typing import Final
 from hub.console import level_pages, picture_pages, profile_pages
 from hub.console.audit_pages import AuditPages
 from hub.console.briefing_pages import ReadingPages
+from hub.console.consumer_pages import ConsumerPages
 from hub.console.context import PictureContext
 from hub.console.export_pages import ExportPages
 from hub.console.incident_pages import IncidentPages
@@ -31,6 +32,7 @@ def sections(picture: PictureContext) -> Sequence[Section]:
         LevelPages(picture).section(),
         ReadingPages(picture).section(),
         MemberPages(picture).section(),
+        ConsumerPages(picture).section(),
         LogPages(picture).section(),
         AuditPages(picture).section(),
         ExportPages(picture).section(),

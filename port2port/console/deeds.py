@@ -37,6 +37,7 @@ DEEDS: Final[Mapping[str, str]] = {
     "consumer-renewed": N_("gave a system another secret"),
     "consumer-restarted": N_("a system began to read anew"),
     "consumer-revoked": N_("revoked a system's secret"),
+    "consumer.open": N_("opened the page of a system"),
     "denied": N_("denied a certificate"),
     "end-session": N_("ended a session"),
     "end-sessions": N_("ended sessions"),

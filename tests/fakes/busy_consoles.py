@@ -80,6 +80,7 @@ def busy_hub(console: PictureConsole) -> dict[str, str]:
     desk.admit([fed.content("beanr", "level", two_officers=True, tlp=Tlp.GREEN, body=body)])
     opened = console.visitor("beanr", *EVERYTHING).send("/incidents", row=str(index)).headers["location"]
     return {
+        "consumer": console.consumer("ndc-siem"),
         "member": "belgg",
         "index": str(index),
         "ident": opened.rpartition("/")[2],

@@ -13,16 +13,19 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from hub import consumers
 from hub.console.building import parts_of
 from hub.console.context import PictureContext
 from hub.console.sink import HubAudit
+from hub.consumers import Consumer
+from hub.consumers.register import until_ms
 from hub.feed import Feed
 from hub.members import Members
 from hub.receipts import Receipts
 from hub.revocation import Streams
 from hub.settings import HubSettings
 from hub.transparency import RosterAt
-from port2port.clock import SystemClock
+from port2port.clock import SystemClock, to_ms
 from port2port.console import accounts, demo, sessions
 from port2port.console.app import build
 from port2port.console.live import Live
@@ -78,6 +81,14 @@ class PictureConsole:
     def _address(self) -> str:
         """The console's own name, spoken to as over TLS: a client keeps its cookies for that."""
         return self.context.console.origin.replace("http://", "https://")
+
+    def consumer(self, name: str, member: str = OPERATOR) -> str:
+        """A system of this member that reads through TAXII; its name."""
+        now_ms = to_ms(self.context.now)
+        wanted = Consumer(name=name, member=member, created_ms=now_ms, expires_ms=until_ms(now_ms, 90))
+        roster = self.context.known_roster()
+        self.desk.store.database.write_now(lambda c: consumers.add(c, wanted, roster))
+        return name
 
     def visitor(self, member: str = OPERATOR, *roles: Role) -> PictureVisitor:
         """A browser in which somebody of this member is signed in: a coordinator unless told otherwise."""

@@ -113,6 +113,8 @@ HUB = (
         "/levels",
         "/members",
         "/members/{member}",
+        "/consumers",
+        "/consumers/{consumer}",
         "/log/{index:int}",
         "/log/compare",
         "/exports",

@@ -48,6 +48,8 @@ ROLES = {
     "POST /members/{member}/revoke": LEADS,
     "GET /members/{member}/status": LEADS,
     "POST /members/{member}/status": LEADS,
+    "GET /consumers": "everybody",
+    "GET /consumers/{consumer}": "everybody",
     "GET /log": LOG,
     "GET /log/genesis": LOG,
     "GET /log/consistency": LOG,
@@ -80,6 +82,7 @@ LISTS = {
     "/levels",
     "/levels/now",
     "/members",
+    "/consumers",
     "/exports",
     "/log/genesis",
     "/log/consistency",
@@ -94,6 +97,7 @@ LISTS = {
 }
 QUERIES = {
     "/": "?text=identity&item=2",
+    "/consumers/{consumer}": "",
     "/members/{member}": "",
     "/members/{member}/status": "?operation=suspend-member",
     "/members/{member}/revoke": "?key=none",
@@ -111,7 +115,7 @@ def console(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PictureConsole
 @pytest.fixture(scope="module")
 def values(console: PictureConsole) -> dict[str, str]:
     opened = console.visitor("beanr", *EVERYTHING).send("/incidents", row="2").headers["location"]
-    return {"member": "belgg", "index": "2", "ident": opened.rpartition("/")[2], "deed": "note"}
+    return {"consumer": console.consumer("ndc-siem"), "member": "belgg", "index": "2", "ident": opened.rpartition("/")[2], "deed": "note"}
 
 
 def events(console: PictureConsole) -> list[str]:

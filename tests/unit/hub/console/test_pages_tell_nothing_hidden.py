@@ -31,6 +31,7 @@ VALUES = {
     "member": ["beanr", "belgg"],
     "index": [str(OTHER), str(HIDDEN)],
     "ident": ["1"],
+    "consumer": ["ndc-siem", "nsp-siem"],
 }
 _HASHES = re.compile(
     r"urn:uuid:[0-9a-f-]{36}|(?:[0-9a-f]{4} ){15}[0-9a-f]{4}|[0-9a-f]{16,64}…?|(?<![\w+/])[A-Za-z0-9+/]{40,}={0,2}(?![\w+/=])|nonce=\"[^\"]*\""
@@ -41,6 +42,8 @@ _TIMES = re.compile(r"\d{4}-\d\d-\d\dT[\d:.]+Z?")
 def world(console: PictureConsole, *, loud: bool) -> None:
     """Something everybody reads, then something for one other member: much or little, whichever world it is."""
     desk, fed = console.desk, console.desk.fed
+    console.consumer("ndc-siem")
+    console.consumer("nsp-siem", READER)
     desk.admit([fed.publish("beanr", handling="call_first")])
     publish = partial(fed.publish, "beanr", tlp=Tlp.AMBER, recipients=("belgg",))
     desk.admit([publish(handling="act", objects=[fed.indicator("beanr", tlp=Tlp.AMBER)]) if loud else publish()])
