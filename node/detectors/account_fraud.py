@@ -10,10 +10,10 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
-from node.detectors.recorded import Raised, found
+from node.detectors.recorded import Raised, found, slim
 from node.findings import Finding, FindingKind, Measure, Severity
 
 if TYPE_CHECKING:
@@ -23,6 +23,7 @@ SHARED_SURE: Final = 70
 DOCUMENT_SURE: Final = 80
 SAID: Final = {"device": "one device", "bank": "one bank account", "phone": "one telephone number"}
 DOCUMENT: Final = "document"
+_NONE: Final = timedelta(0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,8 +33,9 @@ class AccountSettings:
     accounts: int = 3
     within: timedelta = timedelta(days=7)
     documents_within: timedelta = timedelta(days=90)
-    values: int = 50_000  # devices, banks, telephones and documents remembered
-    kept: int = 32  # accounts of each
+    values: int = 20_000  # devices, banks, telephones and documents remembered
+    kept: int = 8  # accounts of each
+    line: int = 1_024  # bytes of a line that are remembered as evidence
 
 
 @dataclass(slots=True)
@@ -70,14 +72,14 @@ class AccountFraud:
 
     def _shared(self, record: Record, what: str, digest: str) -> Iterable[Finding]:
         seen = self._remember(record, what, digest)
-        hand = self._most_at_once(seen, record.observed_at, self._settings.within)
+        hand = self._most_at_once(seen, record, self._settings.within)
         if len(hand) >= self._settings.accounts and self._raised.now((what, digest), record.observed_at):
             reason = f"{len(hand)} new accounts within {self._settings.within.days} days share {SAID[what]}"
             yield self._finding(hand, what, reason, limit=self._settings.accounts, sure=SHARED_SURE)
 
     def _reused(self, record: Record, digest: str) -> Iterable[Finding]:
         seen = self._remember(record, DOCUMENT, digest)
-        hand = self._most_at_once(seen, record.observed_at, self._settings.documents_within)
+        hand = self._most_at_once(seen, record, self._settings.documents_within)
         if len(hand) > 1 and self._raised.now((DOCUMENT, digest), record.observed_at):
             reason = f"One document served for {len(hand)} accounts"
             yield self._finding(hand, DOCUMENT, reason, limit=2, sure=DOCUMENT_SURE)
@@ -89,18 +91,19 @@ class AccountFraud:
         if len(self.values) > self._settings.values:
             self.values.popitem(last=False)
         if all(_name(one) != _name(record) for one in value.records):
-            value.records.append(record)
+            value.records.append(slim(record, self._settings.line))
             value.records.sort(key=lambda one: one.observed_at)
             del value.records[: -self._settings.kept]
         return value.records
 
-    def _most_at_once(self, seen: Sequence[Record], at: datetime, within: timedelta) -> list[Record]:
-        """The largest set of accounts made within the span that holds ``at``."""
-        near = [one for one in seen if abs(one.observed_at - at) < within]
+    def _most_at_once(self, seen: Sequence[Record], now: Record, within: timedelta) -> list[Record]:
+        """The largest set of accounts made within the span that holds ``now``, which stands there in full."""
+        at = now.observed_at
+        near = [now if one.digest == now.digest else one for one in seen if abs(one.observed_at - at) < within]
         spans = [
-            [one for one in near if begin.observed_at <= one.observed_at < begin.observed_at + within]
+            [one for one in near if _NONE <= one.observed_at - begin.observed_at < within]
             for begin in near
-            if begin.observed_at <= at < begin.observed_at + within
+            if _NONE <= at - begin.observed_at < within
         ]
         return max(spans, key=len, default=[])
 

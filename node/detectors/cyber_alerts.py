@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final, TypeVar
 
-from node.detectors.recorded import Raised, Territory, address_subject, found, quoted
+from node.detectors.recorded import Raised, Territory, address_subject, found, quoted, slim
 from node.findings import Finding, FindingKind, Measure, Reference, Severity
 
 if TYPE_CHECKING:
@@ -51,9 +51,9 @@ class AlertSettings:
     categories: frozenset[str] = CATEGORIES
     breadth: int = 2  # targets or rules in ``again_after``: fewer is one machine and one rule
     again_after: timedelta = timedelta(hours=24)  # one finding per rule and peer
-    peers: int = 20_000
+    peers: int = 10_000
     kept: int = 32  # targets, rules of a peer
-    lines: int = 6  # of a peer, as evidence
+    lines: int = 4  # of a peer, as evidence, beside the one that decides
 
 
 @dataclass(slots=True)
@@ -91,16 +91,17 @@ class CyberAlerts:
 
     def _alert(self, record: Record, alert: Alert, own: str, address: str) -> Finding | None:
         peer, at = self._peer(address), record.observed_at
-        peer.kept.append(record)
         self._note(peer.targets, own, at)
         self._note(peer.rules, alert.sid, at)
         breadth = max(len(peer.targets), len(peer.rules))
         is_new = self._raised.now((address, alert.sid), at)
         is_broad = breadth >= self._settings.breadth and self._raised.now((address, "broad"), at)
+        seen = (*peer.kept, record)
+        peer.kept.append(slim(record))
         if not is_new and not is_broad:
             return None
         occasion = f"{alert.sid if is_new else 'broad'}/{at.date().isoformat()}"
-        return self._finding(peer, alert, address, occasion=occasion, breadth=breadth)
+        return self._finding(peer, alert, address, seen, occasion=occasion, breadth=breadth)
 
     def _peer(self, address: str) -> _Peer:
         peer = self.peers.get(address)
@@ -119,7 +120,9 @@ class CyberAlerts:
         while len(seen) > self._settings.kept:
             seen.popitem(last=False)
 
-    def _finding(self, peer: _Peer, alert: Alert, address: str, *, occasion: str, breadth: int) -> Finding:
+    def _finding(
+        self, peer: _Peer, alert: Alert, address: str, seen: Sequence[Record], *, occasion: str, breadth: int
+    ) -> Finding:
         is_broad = breadth >= self._settings.breadth
         is_habit = alert.category.lower() in HABITS
         graver = 0 < alert.severity <= self._settings.severity
@@ -129,7 +132,7 @@ class CyberAlerts:
             FindingKind.NETWORK_ALERT,
             (address_subject(address),),
             occasion,
-            tuple(peer.kept),
+            seen,
             severity=Severity.LOW if is_habit else Severity(Severity.LOW + graver + is_broad),
             confidence=A_HABIT if is_habit else SEVERAL if is_broad else ONE_RULE,
             reason=(

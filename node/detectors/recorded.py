@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Hashable, Iterable, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from ipaddress import ip_address, ip_network
 from typing import TYPE_CHECKING, Final
@@ -34,7 +35,15 @@ MOST_SURE: Final = {
     SourceClass.AUTHENTICATED: 90,
 }
 ADDRESSES: Final = 50_000
+LINE_KEPT: Final = 2_048  # bytes
 TECHNIQUES: Final = "https://attack.mitre.org/techniques/"
+
+
+def slim(record: Record, most: int = LINE_KEPT) -> Record:
+    """A record as a detector remembers it: its line only if it is short, and no facts. Whoever sends packets fills
+    lines, and many are remembered.
+    """
+    return replace(record, facts={}, raw=record.raw if len(record.raw) <= most else b"")
 
 
 class Raised:
@@ -159,7 +168,7 @@ def found(
 
 
 def _evidence(seen: Sequence[Record]) -> tuple[Evidence, ...]:
-    """The lines, each once, in the order in which they came."""
+    """The lines, each once, in the order in which they came; of those remembered, the short ones."""
     lines = {
         one.digest: Evidence(
             line=one.raw,
@@ -169,5 +178,6 @@ def _evidence(seen: Sequence[Record]) -> tuple[Evidence, ...]:
             received_at=one.received_at,
         )
         for one in seen
+        if one.raw
     }
     return tuple(sorted(lines.values(), key=lambda line: line.received_at)[-EVIDENCE_LINES:])

@@ -14,6 +14,7 @@ from typing import Final
 
 from node.lookalikes.edits import edits
 from node.lookalikes.names import Name, Suffixes, plain, skeleton
+from port2port.observables import HOST_CHARS
 
 ONE_EDIT_FROM: Final = 6  # letters of our label: below, one slip makes another honest word
 TWO_EDITS_FROM: Final = 12
@@ -94,6 +95,8 @@ class LookalikeEngine:
 
     def judge(self, text: str) -> Lookalike | None:
         """What it is made to be taken for; None for an honest name, one of ours, or what is no domain name."""
+        if len(text) > HOST_CHARS + 1:
+            return None
         if text in self._verdicts:
             self._verdicts.move_to_end(text)
             return self._verdicts[text]

@@ -82,7 +82,8 @@ def mail(second: float = 0, **given: Any) -> Record:
 
 def account(name: str, second: float = 0, **given: Any) -> Record:
     base: dict[str, Any] = {"device": None, "bank": None, "phone": None, "document": None}
-    return record("account", second, account=Account(account=name, **{**base, **given}))
+    said = {key: given.pop(key, value) for key, value in base.items()}
+    return record("account", second, account=Account(account=name, **said), **given)
 
 
 # --- recordings ---------------------------------------------------------------------------------------------------

@@ -405,6 +405,20 @@ def test_no_detector_remembers_more_than_it_may(records: list[Record]) -> None:
     assert all(len(known) <= ACCOUNTS for known in post_.suppliers.values())
 
 
+def test_long_lines_are_evidence_once_and_not_remembered() -> None:
+    long = alert(raw=b"x" * 200_000, digest=b"1", facts={"url:value": ("y" * 2_000,)})
+    detector = CyberAlerts(TERRITORY)
+    (first,), (second,) = detector.detect([long]), detector.detect([alert(1, sid=2)])
+    assert [len(one.line) for one in first.evidence] == [200_000]
+    assert [len(one.line) < 2_048 for one in second.evidence] == [True]
+    assert all(not one.facts for peer in detector.peers.values() for one in peer.kept)
+    accounts = AccountFraud()
+    made = accounts.detect([account(f"a{n}", n, device="d", raw=bytes(5_000), digest=bytes([n])) for n in range(3)])
+    assert len(made) == 1
+    assert sum(len(one.raw) for value in accounts.values.values() for one in value.records) == 0
+    assert [len(one.line) for one in made[0].evidence] == [5_000]
+
+
 def test_what_was_raised_is_bounded_too() -> None:
     raised = Raised(timedelta(hours=1), most=3)
     assert all(raised.now(number, BEGIN) for number in range(10))

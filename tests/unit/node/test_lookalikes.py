@@ -108,7 +108,11 @@ def test_a_bound_changes_no_distance_below_it(one: str, other: str, most: int) -
     assert full == edits(other, one, 20)
 
 
-@given(st.text(max_size=60) | st.from_regex(r"([a-z0-9-]{0,20}\.){0,5}[a-z]{0,5}", fullmatch=True))
+@given(
+    st.text(max_size=60)
+    | st.from_regex(r"(xn--[a-z0-9-]{0,50}\.){1,3}com", fullmatch=True)
+    | st.from_regex(r"([a-z0-9-]{0,20}\.){0,5}[a-z]{0,5}", fullmatch=True)
+)
 def test_any_text_gets_a_verdict(text: str) -> None:
     found = ENGINE.judge(text)
     assert found is None or found.host.endswith(found.registered)
@@ -119,6 +123,7 @@ def test_what_is_remembered_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     asked = LookalikeEngine(OURS)
     for number in range(50):
         asked.judge(f"host{number}.example.org")
+    asked.judge("a." * 5_000 + "com")  # too long to be a name, and to be remembered
     assert asked.remembered == 10
 
 
