@@ -343,7 +343,7 @@ def _outside(told: Json) -> list[str]:
     if not isinstance(told, dict):
         return []
     grade = f"{told.get('reliability')}{told.get('credibility')}"
-    lines = [f"source     {told.get('source')}", f"reliable   {grade}: {told.get('words')}"]
+    lines = [f"source     {told.get('source')}", f"reliable   {grade}: {_joined(told.get('words'))}"]
     echoes = told.get("echoes")
     for one in echoes if isinstance(echoes, list) else ():
         said = one.get("said") if isinstance(one, dict) else None

@@ -76,9 +76,9 @@ class Grade:
         return f"{self.reliability}{self.credibility}"
 
     @property
-    def words(self) -> str:
-        """What the code means."""
-        return f"{RELIABILITIES[self.reliability]}, {CREDIBILITIES[self.credibility]}"
+    def words(self) -> tuple[str, str]:
+        """What the letter means, and the digit."""
+        return RELIABILITIES[self.reliability], CREDIBILITIES[self.credibility]
 
     @property
     def confidence(self) -> int | None:

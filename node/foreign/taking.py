@@ -379,14 +379,13 @@ def _why(source: Source, chunk: Sequence[_Ready]) -> dict[str, Json]:
         if one.before
     ]
     left: list[Json] = [*sorted({name for one in chunk for name in one.made.left})]
-    many = f"{len(chunk)} objects" if len(chunk) > 1 else "one object"
     return {
-        "reason": f"Imported from {source.name}, graded {source.grade.code}: {many}",
+        "reason": f"Imported from {source.name}, graded {source.grade.code}; objects: {len(chunk)}",
         "import": {
             "source": source.name,
             "reliability": source.grade.reliability,
             "credibility": source.grade.credibility,
-            "words": source.grade.words,
+            "words": [*source.grade.words],
             "echoes": echoes,
             "left": left,
         },

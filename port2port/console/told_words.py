@@ -352,6 +352,22 @@ FINDINGS: Final = (
     N_("unknown"),
     N_("Cloned identity: MMSI %(mmsi)s"),
 )
+# What an imported draft says of its source, in the words of the Admiralty code.
+IMPORTS: Final = (
+    N_("Imported from %(source)s, graded %(grade)s; objects: %(count)s"),
+    N_("completely reliable"),
+    N_("usually reliable"),
+    N_("fairly reliable"),
+    N_("not usually reliable"),
+    N_("unreliable"),
+    N_("reliability cannot be judged"),
+    N_("confirmed by other sources"),
+    N_("probably true"),
+    N_("possibly true"),
+    N_("doubtful"),
+    N_("improbable"),
+    N_("truth cannot be judged"),
+)
 BRIEFING: Final = (
     N_("count"),
     N_("statements logged in the period that this audience may read"),
@@ -364,4 +380,4 @@ BRIEFING: Final = (
     N_("audience"),
     N_("whoever the marking and the named groups and recipients let read, under the roster at the checkpoint"),
 )
-ALL: Final = (*ERRORS, *STATES, *READERS, *ALARMS, *FINDINGS, *BRIEFING)
+ALL: Final = (*ERRORS, *STATES, *READERS, *ALARMS, *FINDINGS, *IMPORTS, *BRIEFING)
