@@ -22,14 +22,20 @@ def accepted(findings: Sequence[Finding], *, allow_unwitnessed: bool) -> bool:
 def lines(findings: Sequence[Finding], control: Control) -> Iterator[str]:
     """One or two lines for each object, and a last one that counts."""
     for item in findings:
-        yield f"{item.verdict.upper()}  {item.id or '(no id)'}{'' if item.version is None else f'  {item.version}'}"
+        version = "" if item.version is None else f"  {plain(item.version)}"
+        yield f"{item.verdict.upper()}  {plain(item.id) or '(no id)'}{version}"
         if item.proof is not None:
             yield f"  {_said(item.proof)}"
         if item.why:
-            yield f"  {item.why}"
+            yield f"  {plain(item.why)}"
     count = Counter(item.verdict for item in findings)
     yield ", ".join(f"{count[verdict]} {verdict}" for verdict in Verdict if count[verdict]) or "nothing was fetched"
     yield _judged_by(control)
+
+
+def plain(text: str) -> str:
+    """Foreign text for a terminal: what is not printable ASCII is written as its number."""
+    return "".join(char if " " <= char <= "~" else f"\\u{ord(char):04x}" for char in text)
 
 
 def as_json(findings: Sequence[Finding], control: Control, *, good: bool) -> str:

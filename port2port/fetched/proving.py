@@ -87,8 +87,9 @@ class Finding:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Attestation:
-    """A well-formed attestation; nothing in it is believed yet."""
+    """A well-formed attestation; nothing in it is believed yet. ``raw`` is its canonical form, all of it."""
 
+    raw: bytes
     data: Mapping[str, Any]
 
     @property
@@ -104,7 +105,7 @@ class Prover:
         self._control = control
         self._objects = StixValidator(templates)
         self._outlet = StixValidator(templates, types=OUTLET_TYPES)
-        self._entries: dict[str, Proof | Finding] = {}
+        self._entries: dict[bytes, Proof | Finding] = {}
         self._notes: dict[bytes, tuple[str, ...]] = {}
         self._roots: dict[int, bytes] = {control.head.size: control.head.root}
         self._by_id: dict[str, list[_Attestation]] = {}
@@ -124,11 +125,11 @@ class Prover:
     def _take(self, value: dict[str, Any]) -> Iterator[Finding]:
         """Keep an attestation, or say why it is none."""
         try:
-            data = self._outlet.validate(canonical.dumps(respelled(value))).data
+            raw = canonical.dumps(respelled(value))
+            made = _Attestation(raw=raw, data=self._outlet.validate(raw).data)
         except MalformedError as error:
             yield Finding(id=_id(value), version=_version(value), verdict=Verdict.INVALID, why=error.text)
             return
-        made = _Attestation(data=data)
         for ref in made.refs:
             self._by_id.setdefault(ref, []).append(made)
 
@@ -139,10 +140,9 @@ class Prover:
 
     def _proof(self, made: _Attestation) -> Proof | Finding:
         """What the attestation proves; a finding without an object where it proves nothing. Judged once."""
-        name = f"{made.data['id']}/{made.data['modified']}/{made.data['tlog_proof']}/{made.data['signed_statement']}"
-        known = self._entries.get(name)
+        known = self._entries.get(made.raw)
         if known is None:
-            known = self._entries[name] = self._checked(made)
+            known = self._entries[made.raw] = self._checked(made)
         return known
 
     def _checked(self, made: _Attestation) -> Proof | Finding:

@@ -31,7 +31,7 @@ def read_fetched(raw: bytes) -> list[Any]:
         raise FetchedError(f"at most {FETCHED_BYTES} bytes of fetched objects are checked at a time", size=len(raw))
     require_depth(raw, limit=LIMITS.json_depth + _AROUND)
     try:
-        value = json.loads(raw, object_pairs_hook=_distinct, parse_constant=_no_constant)
+        value = json.loads(raw.decode(), object_pairs_hook=_distinct, parse_constant=_no_constant)
     except ValueError as error:
         raise FetchedError("not JSON in UTF-8") from error
     found = list(_objects(value))

@@ -6,6 +6,7 @@ import argparse
 import copy
 import json
 import random
+import uuid
 from dataclasses import dataclass
 from typing import Any
 
@@ -311,7 +312,30 @@ def test_a_crowd_of_attestations_of_one_object_is_not_all_tried():
     assert len(prover._entries) <= 16
 
 
+def test_a_second_attestation_of_the_same_proof_changes_nothing_about_the_first():
+    """It has other names and salts: what was judged once is this attestation, not all that resemble it."""
+    more = [*PAGE[3]["object_refs"], f"indicator--{uuid.UUID(int=9, version=4)}"]
+    twin = {**PAGE[3], "object_refs": more, "salts": [PAGE[3]["salts"][0]] * 3}
+    for both in ([PAGE[3], twin], [twin, PAGE[3]]):
+        assert SCENE.verdicts({"objects": [*PAGE[:2], *both]}) == ["proved"] * 2
+
+
 # Files.
+
+
+@pytest.mark.parametrize("form", ["utf-16", "utf-32", "utf-8-sig"])
+def test_json_comes_in_utf_8(form):
+    with pytest.raises(FetchedError, match="not JSON in UTF-8"):
+        read_fetched(json.dumps(page()).encode(form))
+
+
+def test_foreign_text_does_nothing_to_a_terminal(tmp_path, capsys):
+    odd = {"id": "\x1b[2J\ud800", "type": "p2p-attestation", "modified": "\x07"}
+    assert run(tmp_path, {"objects": [odd, {**odd, "type": "indicator"}, {**PAGE[0], "modified": "\x1b[1m"}]}) == 1
+    out = capsys.readouterr().out
+    assert out.replace("\n", "").isprintable()
+    assert out.isascii()
+    assert "\\u001b[2J\\ud800" in out
 
 
 def test_a_key_that_is_there_twice_spoils_its_object_alone():
