@@ -204,7 +204,18 @@ class PageSuite:
         world.fold([(("a", "b"), "indicator--1")], issuer="other", version=2)
         world.now_ms += 10
         assert [b'"issuer"' in item.raw for item in world.page("a").items] == [True]
+        assert len(world.names("a", filters=Filters(versions=frozenset({"all"})))) == 1
         assert [b'"other"' in item.raw for item in world.page("b").items] == [True]
+
+    def test_a_version_that_is_not_served_yet_hides_none_that_is(self, world: World) -> None:
+        world.fold([(("a", "b"), "indicator--1")], version=1)
+        world.now_ms += 10
+        world.fold([(("a",), "indicator--0")])
+        world.fold([(("a",), "indicator--3"), (("a",), "indicator--1")], version=2)
+        assert world.names("a") == ["indicator--1", "indicator--0", "indicator--3"]
+        world.now_ms += 10
+        world.fold([])
+        assert world.names("a") == ["indicator--0", "indicator--3", "indicator--1"]
 
     def test_the_same_version_in_two_classes_is_one_object(self, world: World) -> None:
         world.fold([(("a", "b"), "indicator--1"), (("a",), "indicator--1")])
