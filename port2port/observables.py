@@ -97,8 +97,8 @@ def refanged(value: str) -> str:
 
 
 def host_name(text: str) -> str | None:
-    """A domain name in lower case and its ASCII form (RFC 5890), without a final dot; None of anything else."""
-    bare = text.rstrip(".").lower()
+    """A domain name in lower case and its ASCII form (RFC 5890), without dots round it; None of anything else."""
+    bare = text.strip(".").lower()
     if len(bare) > 4 * HOST_CHARS:
         return None
     if not bare.isascii():

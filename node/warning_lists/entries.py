@@ -6,6 +6,7 @@ Sixteen bytes of BLAKE2b: nobody finds a name of his own that has the key of a l
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from hashlib import blake2b
@@ -22,6 +23,8 @@ NET_BYTES: Final = 17  # an IPv6 address and a prefix length
 V4_BITS: Final = 96  # of an IPv4-mapped address before the IPv4 address begins
 SHORTEST_V4: Final = 4  # as 240.0.0.0/4, which nobody has
 SHORTEST_V6: Final = 7  # as fc00::/7
+# What most values are: a name that is spelled already, and can be nothing else.
+_PLAIN: Final = re.compile(r"(?=.{1,253}\Z)(?:[a-z0-9_-]{1,63}\.)+[a-z][a-z0-9-]{0,62}")
 
 
 @dataclass(slots=True, kw_only=True)
@@ -45,8 +48,11 @@ class Entries:
 def entries_of(found: WarningList) -> Entries:
     """Everything a list says, in the form in which it is looked up."""
     made = Entries(refused={"no text, or too long": found.refused} if found.refused else {})
+    if found.type is ListType.STRING:
+        for value in found.values:
+            _take_string(made, value, found.kinds)
+        return made
     take = {
-        ListType.STRING: _take_string,
         ListType.HOSTNAME: _take_host,
         ListType.CIDR: _take_network,
         ListType.SUBSTRING: _take_substring,
@@ -95,19 +101,30 @@ def folded(value: str, kind: Kind) -> str:
     return value if kind is Kind.URL else value.lower()
 
 
-def _take_string(made: Entries, value: str) -> None:
-    """Exact; but ``.example.org`` and ``*.example.org`` mean the names below, however the list calls itself."""
+def _take_string(made: Entries, value: str, kinds: frozenset[Kind]) -> None:
+    """Exact; but ``.example.org`` and ``*.example.org`` mean the names below, however the list calls itself.
+
+    What a value looks like counts only where the list is for that: ``3::`` is a digest of an empty file, too.
+    """
     if value.startswith((".", "*.")):
         _take_host(made, value)
         return
+    if _PLAIN.fullmatch(value):
+        made.keys.add(exact_key(value))
+        return
     seen = guess(value)
-    if seen.kind is Kind.ADDRESS:
+    if seen.kind is Kind.ADDRESS and seen.kind in kinds:
         _take_network(made, value)
-    else:
+    elif seen.kind in kinds:
         made.keys.add(exact_key(folded(seen.value, seen.kind)))
+    else:
+        made.keys.add(exact_key(refanged(value).lower()))
 
 
 def _take_host(made: Entries, value: str) -> None:
+    if _PLAIN.fullmatch(value):
+        made.keys.add(suffix_key(value))
+        return
     host = host_name(refanged(value).removeprefix("*").lstrip("."))
     if host is None:
         made.refuse("no host name")

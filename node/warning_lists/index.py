@@ -50,8 +50,10 @@ HEADER_BYTES: Final = 32 * MIB
 INDEX_BYTES: Final = 1_024 * MIB
 LISTS_MOST: Final = 4_096
 BUCKETS: Final = 65_536
+INSIDE_MOST: Final = 256  # networks inside one that is asked for: it is listed anyhow
 _NUMBER: Final = struct.Struct(">H")
 _LENGTH: Final = struct.Struct(">I")
+_TWO: Final = struct.Struct(">II")
 _PLACES: Final = struct.Struct(f">{BUCKETS + 1}I")
 _KEY_ROW: Final = KEY_BYTES + _NUMBER.size
 _NET_ROW: Final = NET_BYTES + _NUMBER.size
@@ -254,8 +256,10 @@ class Index:
 
     def _on(self, key: bytes) -> Iterator[int]:
         bucket = key[0] << 8 | key[1]
-        first = self._keys + self._place(bucket) * _KEY_ROW
-        last = self._keys + self._place(bucket + 1) * _KEY_ROW
+        begins, ends = _TWO.unpack_from(self._map, self._places + bucket * _LENGTH.size)
+        if begins == ends:
+            return
+        first, last = self._keys + begins * _KEY_ROW, self._keys + ends * _KEY_ROW
         at = self._map.find(key, first, last)
         while at >= 0:
             if (at - first) % _KEY_ROW == 0:
@@ -277,7 +281,7 @@ class Index:
         if length < 128:
             first = self._bisect(asked[:-1])
             last = self._bisect((number | ((1 << (128 - length)) - 1)).to_bytes(16) + b"\xff")
-            for place in range(first, min(last, first + LISTS_MOST)):
+            for place in range(first, min(last, first + INSIDE_MOST)):
                 row = self._net(place)
                 yield _NUMBER.unpack_from(row, NET_BYTES)[0], _net_text(row[:16], row[16])
 
