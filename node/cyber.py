@@ -35,6 +35,7 @@ from node.tail_places import HEAD_BYTES, BadLine, Chunk, Counted, TailPosition
 from node.watch import Decision, ManyFacts, Match, Past, WatchedIndicator, WatchIndex
 from port2port.clock import Clock
 from port2port.errors import Port2PortError
+from port2port.failpoints import reach
 from port2port.patterns import IndexKey, Value, spelled
 
 logger = logging.getLogger(__name__)
@@ -148,6 +149,7 @@ class CyberFlow:
             findings, due = await asyncio.to_thread(self._look, batch.records)
             del self._places[source.name]  # whether the write is lost or its answer, the database knows
             await self._desk.keep(findings, due, partial(self._store_batch, source.name, batch))
+            reach("node.after_commit")
         self._places[source.name] = after
         return chunk
 
@@ -180,6 +182,7 @@ class CyberFlow:
         tail_places.keep_lines(connection, batch.digests, now)
         tail_places.put_aside(connection, batch.bad)
         fold.store(connection)
+        reach("node.before_commit")
 
     # --- running --------------------------------------------------------------------------------------------------
 

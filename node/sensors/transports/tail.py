@@ -89,6 +89,8 @@ class FileTail:
     def _read(self, position: TailPosition | None) -> Chunk:
         lost = False
         here = None if position is None else self._placed(position)
+        if here is not None and not here.head_bytes and (missed := self._after(here)) is not None:
+            here = self._start(missed)  # the file was empty when it was found, and is a truncated one now
         if here is None:
             lost = position is not None and position.offset > 0
             here = self._start(self._after(position))
@@ -129,15 +131,20 @@ class FileTail:
         head = os.pread(fd, position.head_bytes, 0) if position.head_bytes else b""
         return not position.head_bytes or sha256(head).digest() == position.head
 
-    def _start(self, file: _File | None) -> TailPosition | None:
-        """The beginning of a file, opened; of the one that is being written without one."""
+    def _start(self, file: _File | None, after_ns: int = 0) -> TailPosition | None:
+        """The beginning of a file, opened; of the one that is being written without one.
+
+        ``after_ns`` is when the file before it was last written to.
+        """
         self.close()
         self._at_end = 0
         self._open(self._path if file is None else file.path)
         if self._fd is None:
             return None
-        device, inode = _id(os.fstat(self._fd))
-        return TailPosition(device=device, inode=inode)
+        found = os.fstat(self._fd)
+        device, inode = _id(found)
+        begun = TailPosition(device=device, inode=inode, written_ns=after_ns)
+        return self._with_head(begun)
 
     def _after(self, lost: TailPosition | None) -> _File | None:
         """The oldest file that was written to after one that is gone."""
@@ -195,8 +202,9 @@ class FileTail:
         self._at_end += 1
         if self._at_end < SETTLED:
             return Chunk(position=here)
-        rest = self._rest(here)
-        return Chunk(position=self._start(younger) or here, lines=rest)
+        assert self._fd is not None  # as above
+        rest, after_ns = self._rest(here), os.fstat(self._fd).st_mtime_ns
+        return Chunk(position=self._start(younger, after_ns) or here, lines=rest)
 
     def _younger(self, here: TailPosition) -> _File | None:
         """The oldest file that is younger than this one; the one being written is younger than all others."""
@@ -222,11 +230,12 @@ class FileTail:
         return self._with_head(replace(here, offset=os.fstat(self._fd).st_size))
 
     def _with_head(self, position: TailPosition | None) -> TailPosition:
-        """The place with the digest of as much of the beginning as was read by now."""
+        """The place with the digest of as much of the beginning as there is by now, read or not."""
         assert position is not None  # a chunk that was cut has one
         assert self._fd is not None  # as above
-        position = replace(position, written_ns=os.fstat(self._fd).st_mtime_ns)
-        wanted = min(position.offset, HEAD_BYTES)
+        found = os.fstat(self._fd)
+        position = replace(position, written_ns=max(position.written_ns, found.st_mtime_ns))
+        wanted = min(found.st_size, HEAD_BYTES)
         if wanted == position.head_bytes:
             return position
         head = os.pread(self._fd, wanted, 0)

@@ -248,6 +248,19 @@ class Writer(RuleBasedStateMachine):
         self.log.rename(self.home / "dns.log.1")
         self.names += 1
 
+    @precondition(lambda self: self.log.exists() and self.reader.position is not None)
+    @rule()
+    def copy_and_truncate(self) -> None:
+        if not self.log.stat().st_size:
+            return  # logrotate leaves an empty log alone
+        for number in range(self.names, 0, -1):
+            (self.home / f"dns.log.{number}").rename(self.home / f"dns.log.{number + 1}")
+        shutil.copy2(self.log, self.home / "dns.log.1")
+        stamp = self.log.stat().st_mtime_ns
+        os.truncate(self.log, 0)
+        os.utime(self.log, ns=(stamp, stamp))
+        self.names += 1
+
     @rule()
     def restart(self) -> None:
         self.reader.restart()
