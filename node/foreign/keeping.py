@@ -157,8 +157,8 @@ def set_apart(
     where = (_APART.c.source == source, _APART.c.digest == digest)
     if connection.execute(sa.select(_APART.c.size).where(*where)).first() is not None:
         return False
-    names = {"source": source, "digest": digest, "stix_id": stix_id[:TEXT_CHARS], "code": error[0]}
-    rest = {"text": error[1][:TEXT_CHARS], "at_ms": at_ms, "size": size or len(raw), "sample": raw[:SAMPLE_BYTES]}
+    names = {"source": source, "digest": digest, "stix_id": _plain(stix_id), "code": error[0]}
+    rest = {"text": _plain(error[1]), "at_ms": at_ms, "size": size or len(raw), "sample": raw[:SAMPLE_BYTES]}
     connection.execute(sa.insert(_APART).values(names | rest))
     return True
 
@@ -207,6 +207,12 @@ def outcomes(connection: Connection) -> dict[str, dict[str, int]]:
     for source, outcome, count in connection.execute(query.group_by(_OBJECT.c.source, _OBJECT.c.outcome)):
         found.setdefault(source, {})[outcome] = count
     return found
+
+
+def _plain(text: str) -> str:
+    """What any database keeps and any terminal shows."""
+    kept = text[:TEXT_CHARS].encode("ascii", "backslashreplace").decode()
+    return "".join(char if char.isprintable() else "?" for char in kept)
 
 
 def _known(row: Row[Any]) -> Known:

@@ -10,6 +10,7 @@ All of one page or stretch of a file happens in the caller's transaction.
 
 from __future__ import annotations
 
+import logging
 import secrets
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -32,13 +33,16 @@ from port2port import statement as stm
 from port2port.canonical import Json
 from port2port.clock import to_ms
 from port2port.imported import KIND, Brought, Grade, Imported
+from port2port.ids import is_stix_id
 from port2port.limits import KIB, LIMITS
 from port2port.tlp import Tlp, at_least_as_strict, strictest
 
+logger = logging.getLogger(__name__)
 PURPOSE: Final = "cyber-security"
 PER_DRAFT: Final = 24  # with what is said of each, well within one statement
 DRAFT_BYTES: Final = 512 * KIB
 REFS_MOST: Final = 20_000  # objects that one container holds together
+_UNFORESEEN: Final = (TypeError, ValueError, LookupError, AttributeError, ArithmeticError, RecursionError)
 _HOLDS_NOTHING: Final = frozenset({"note", "opinion"})  # they speak of objects; their marking is their own
 _SETTLED: Final = frozenset({"drafted", "duplicate", "context", "expired", "revoked", "own"})
 
@@ -158,13 +162,14 @@ def _definitions(
 ) -> Markings:
     """Every definition this source ever gave, its strictest reading, and those that came just now."""
     named = {str(ref) for data in objects for ref in _refs_of(data) if isinstance(ref, str)}
-    before = keeping.known(connection, source.name, [ref for ref in named if ref.startswith("marking-definition--")])
+    before = keeping.known(connection, source.name, filter(is_stix_id, named))
     defined = Markings({ident: one.tlp for ident, one in before.items() if one.tlp is not None})
     for data in objects:
-        if data.get("type") == "marking-definition" and isinstance(data.get("id"), str):
-            tlp = defined.learn(data)
-            values = {"tlp": tlp.value, "outcome": "context", "at_ms": to_ms(now)}
-            keeping.keep(connection, source.name, str(data["id"])[:100], values)
+        if data.get("type") == "marking-definition":
+            tlp, ident = defined.learn(data), str(data.get("id"))
+            if is_stix_id(ident):
+                values = {"tlp": tlp.value, "outcome": "context", "at_ms": to_ms(now)}
+                keeping.keep(connection, source.name, ident, values)
     return defined
 
 
@@ -181,7 +186,7 @@ def _hold(held: dict[str, Tlp], data: Mapping[str, Any], own: Tlp | None) -> Non
     if own is None or data.get("type") in _HOLDS_NOTHING or not isinstance(refs, list):
         return
     for ref in refs[:REFS_MOST]:
-        if isinstance(ref, str):
+        if isinstance(ref, str) and is_stix_id(ref):
             held[ref] = strictest(own, held.get(ref))
 
 
@@ -226,6 +231,10 @@ def _one(
         return _met(at, item, data, ready)
     except OddError as error:
         return _odd(at, item, data, error.text), None
+    except _UNFORESEEN:
+        # As in ``StixValidator.validate``: what nobody foresaw is in this object, and costs no other.
+        logger.exception("foreign object failed unexpectedly", extra={"feed": at.source.name})
+        return _odd(at, item, data, "it could not be judged"), None
 
 
 def _odd(at: _Round, item: Item, data: Mapping[str, Any] | None, text: str) -> str:
@@ -239,7 +248,7 @@ def _odd(at: _Round, item: Item, data: Mapping[str, Any] | None, text: str) -> s
 def _met(at: _Round, item: Item, data: Mapping[str, Any], ready: Mapping[str, _Ready]) -> tuple[str, _Ready | None]:
     """Raises OddError."""
     ident, digest = ident_of(data), sha256(item.raw).digest()
-    modified = str(data.get("modified", ""))[:40]
+    modified = str(data["modified"]) if moment(data.get("modified")) is not None else ""
     if data["type"] == "marking-definition":
         return "context", None
     before = keeping.known(at.connection, at.source.name, [ident]).get(ident)

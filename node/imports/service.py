@@ -70,6 +70,9 @@ class FeedService:
             counts = await asyncio.to_thread(follower.poll, self._desk)
         except (ConfigurationError, UnavailableError) as error:
             logger.warning("feed not read", extra={"feed": feed.name, "code": error.code, "cause": error.text})
+        except Exception:
+            # The outermost loop of one feed: what nobody foresaw costs this turn of it, and not the node.
+            logger.exception("feed failed unexpectedly", extra={"feed": feed.name})
         else:
             logger.info("feed read", extra={"feed": feed.name, **{f"count_{name}": n for name, n in counts.items()}})
 

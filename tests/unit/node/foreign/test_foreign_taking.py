@@ -219,6 +219,7 @@ def test_the_default_of_a_source_is_the_least_marking(store: NodeStore) -> None:
             an_indicator(created="2026-11-21T00:00:00.000Z"), "not of our profile", id="made after it changed"
         ),
         pytest.param(an_indicator(name="x" * 70_000), "larger than", id="too long"),
+        pytest.param({"type": "indicator", "id": "\x00\ud800"}, "type and an id", id="an id no database keeps"),
         pytest.param(an_indicator(name="\ud800"), "not of our profile", id="half a character"),
     ],
 )
