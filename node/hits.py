@@ -113,7 +113,7 @@ class Hit:
         """(path, value) of what was seen, as in ("vessel:mmsi", "205123456"); ("", text) for a whole pattern."""
         path, sign, value = self.sighted.subject.partition("=")
         if sign:
-            return path, value
+            return path, value.replace(f",{path}=", ", ")  # looked back, several of them
         kind, colon, value = self.sighted.subject.partition(":")  # looked back: mmsi:205123456
         return (f"vessel:{kind}", value) if colon else ("", self.sighted.subject)
 

@@ -34,6 +34,14 @@ _PATHS: Final = {
     "ipv4-addr:value": N_("Address"),
     "ipv6-addr:value": N_("Address"),
     "email-addr:value": N_("E-mail address"),
+    "url:value": N_("Web address"),
+    "file:hashes.MD5": N_("File, by its digest"),
+    "file:hashes.SHA-1": N_("File, by its digest"),
+    "file:hashes.SHA-256": N_("File, by its digest"),
+    "x509-certificate:hashes.SHA-1": N_("Certificate, by its digest"),
+    "x509-certificate:hashes.SHA-256": N_("Certificate, by its digest"),
+    "user-account:account_login": N_("User account"),
+    "user-account:user_id": N_("User account"),
     "": N_("Pattern"),
 }
 _HANDLING: Final = {

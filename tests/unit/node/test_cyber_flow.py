@@ -20,6 +20,7 @@ from node.pipeline import Options, Pipeline
 from node.places import Places
 from node.records import Record
 from node.sensors.logs import LogSource
+from node.sensors.parsers import eve, zeek
 from node.sensors.parsers.ais import AisParser
 from node.sensors.transports.lines import LineQueue
 from node.settings import CyberSettings
@@ -29,12 +30,13 @@ from node.visit_store import SqlVisits
 from port2port.database import StorageError
 from port2port.tlp import Tlp
 from port2port.wire import decode_envelope
-from tests.fakes.cyber import zeek_dns
+from tests.fakes.cyber import eve_recording, moved, sensor_line, zeek_dns, zeek_recording
 from tests.fakes.desks import A, B, Desk, Harbour, a_finding
 from tests.fakes.federation import statement_of, stix_id_of
 from tests.fakes.flaky_store import FlakyDatabase
 
 EVIL = "evil.example"
+LOGIN = "user-account:account_login"
 OURS = CyberSettings(own_networks=("134.71.0.0/16",), own_domains=("port.example",))
 
 
@@ -317,3 +319,47 @@ def test_the_past_is_forgotten_with_its_coverage(sensor: Sensor) -> None:
     assert answer.verdict.value == "not-looked"
     store.write_now(lambda c: cyber_past.purge(c, clock.now() + timedelta(days=31)))
     assert (sensor.desk.count(tables.RecordValueRow), sensor.desk.count(tables.RecordCoverageRow)) == (0, 0)
+
+
+RECORDED = {
+    "a domain that Zeek saw asked for": ("zeek", "dns.head1500", "[domain-name:value = 'forums.jerry.land']"),
+    "an answer of a name server": ("zeek", "dns.head1500", "[ipv4-addr:value = '104.16.40.2']"),
+    "a certificate": (
+        "zeek",
+        "ssl.head1500",
+        "[x509-certificate:hashes.'SHA-256' = 'b2dafbcdbc75210672f137f27ce882ccb799887631655d4f11191d5a678e44fe']",
+    ),
+    "a sender of mail": ("zeek", "smtp", "[email-addr:value = 'Nessus49048747@hotmail.com']"),
+    "an account": ("zeek", "rdp", "[user-account:account_login = '{login}']"),
+    "an attacker's address": ("eve", "wrccdc2018", "[ipv4-addr:value = '64.135.77.30']"),
+    "a web address": ("eve", "first2015", "[url:value = '{url}']"),
+    "a domain in an alert": ("eve", "wrccdc2018", "[domain-name:value = 'tags.onscroll.com']"),
+}
+
+
+@pytest.mark.parametrize("looking", ["live", "back"])
+@pytest.mark.parametrize(("kind", "name", "pattern"), RECORDED.values(), ids=RECORDED.keys())
+def test_values_of_real_recordings_are_met(  # one table of cases
+    harbour: Harbour, desk: Desk, tmp_path: Path, kind: str, name: str, pattern: str, looking: str
+) -> None:
+    lines = moved(zeek_recording(name) if kind == "zeek" else eve_recording(name), desk.fed.clock.now())
+    sensor = Sensor(desk, tmp_path / "sensor.log", kind=kind)
+    text = pattern.format(login=first_of(lines, kind, LOGIN), url=first_of(lines, kind, "url:value"))
+    if looking == "live":
+        published(harbour, text)
+        sensor.tick()
+    sensor.tell(*lines)
+    sensor.look(10)
+    if looking == "back":
+        published(harbour, text)
+        sensor.tick()
+    assert sensor.counted() == tail_places.Counted(lines=len(lines), records=len(lines))
+    told = [decode_envelope(raw).objects[0].body for raw in desk.send()]
+    assert [f'"looking":"{looking}"'.encode() in body for body in told] == [True]
+
+
+def first_of(lines: list[bytes], kind: str, path: str) -> str:
+    """The first value of a path in a recording."""
+    parse = zeek.parse if kind == "zeek" else eve.parse
+    found = (value for line in lines for value in parse(sensor_line(line)).facts.get(path, ()))
+    return next(found, "none")
