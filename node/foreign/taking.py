@@ -32,8 +32,8 @@ from node.foreign.spellings import keys_in
 from port2port import statement as stm
 from port2port.canonical import Json
 from port2port.clock import to_ms
-from port2port.imported import KIND, Brought, Grade, Imported
 from port2port.ids import is_stix_id
+from port2port.imported import KIND, Brought, Grade, Imported
 from port2port.limits import KIB, LIMITS
 from port2port.tlp import Tlp, at_least_as_strict, strictest
 
