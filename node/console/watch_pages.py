@@ -6,7 +6,7 @@ Nothing on these pages needs the hub: they are read from this node's own databas
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
@@ -28,6 +28,8 @@ from node.console.reading import middle_of, place_named, position_of
 from node.desk_items import Item
 from node.hits import Confirmation, Hit, HitAnswerError, Preview
 from node.indicators import Indicator
+from node.passages import ledger
+from node.passages.ledger import Passed
 from node.review import ReasonError
 from port2port.clock import from_ms, from_text, to_ms, to_text
 from port2port.console.app import Section
@@ -100,9 +102,11 @@ class WatchPages:
         return fragment(request, "node/_watch.html", 200, **await self._picture())
 
     async def hit(self, request: Request) -> Response:
-        """One hit."""
+        """One hit; where it was at a gate, officers read at which, and what the gate was told."""
         found = await self._hit(request)
-        return self._page(request, found)
+        window, may_read = found.sighted.window, current(request).has(*ACTS)
+        ask = partial(ledger.passed, key=found.indicator.key, first=window.first_seen, last=window.last_seen)
+        return self._page(request, found, passed=await self._desk.store.read(ask) if may_read else ())
 
     async def indicator(self, request: Request) -> Response:
         """One indicator in force, or what became of it."""
@@ -253,6 +257,7 @@ class WatchPages:
         shown: Preview | None = None,
         error: str = "",
         wrong: dict[str, bool] | None = None,
+        passed: Sequence[Passed] = (),
         status: int = 200,
     ) -> Response:
         roster = self._desk.known_roster()
@@ -269,6 +274,7 @@ class WatchPages:
             reading=_reading(shown, roster),
             error=error,
             wrong=wrong or {},
+            passed=passed,
             mutes=MUTES_H,
             places=[place.name for place in self._desk.places.places],
             may_act=current(request).has(*ACTS),

@@ -16,14 +16,15 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from node import tables
-from node.indicators import Indicator
+from node.indicators import Indicator, Key
 from node.passages.draw import AGAIN_MS, DAY_MS, LISTED, WINDOW_DAYS, Dice, Drawn, Gate, Value, draw
-from port2port.clock import to_ms
+from port2port.clock import from_ms, to_ms
 from port2port.patterns import IndexKey
 
 _TABLE: Final = tables.PassageRow.__table__  # type: ignore[attr-defined]  # SQLModel adds it
 _DAY: Final = tables.PassageDayRow.__table__  # type: ignore[attr-defined]  # as above
 KEPT_DAYS: Final = 120
+SHOWN_MOST: Final = 50
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,6 +45,17 @@ class Counts:
     asked: int = 0
     checks: int = 0
     last_ms: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Passed:
+    """One passage of somebody looked for, for the officers of the case."""
+
+    at: datetime
+    gate: str
+    place: str
+    passage: str
+    checked: bool
 
 
 Finds = Callable[[Connection, IndexKey], list[Indicator]]
@@ -84,6 +96,17 @@ def counts(connection: Connection, now: datetime) -> dict[str, Counts]:
         gate: Counts(asked=int(asked), checks=int(checks), last_ms=last.get(gate))
         for gate, asked, checks in connection.execute(sums.group_by(_DAY.c.gate))
     }
+
+
+def passed(connection: Connection, key: Key, first: datetime, last: datetime) -> list[Passed]:
+    """The newest passages under an indicator in a time: what officers read, and nobody else."""
+    named = sa.func.instr(_TABLE.c.found, orjson.dumps(key)) > 0
+    within = (_TABLE.c.at_ms >= to_ms(first), _TABLE.c.at_ms <= to_ms(last))
+    query = sa.select(_TABLE).where(_TABLE.c.listed, named, *within).order_by(_TABLE.c.id.desc()).limit(SHOWN_MOST)
+    return [
+        Passed(at=from_ms(row.at_ms), gate=row.gate, place=row.place, passage=row.passage, checked=row.checked)
+        for row in connection.execute(query)
+    ]
 
 
 def purge(connection: Connection, now: datetime) -> None:

@@ -76,6 +76,19 @@ def test_who_watches_the_order_of_checks_gains_nothing() -> None:
     assert all(sum(found) / len(found) <= 0.30 for found in enough)  # a quarter, and what chance adds
 
 
+def test_a_check_lasts_for_two_weeks_and_is_over_after_four_whoever_it_is_of() -> None:
+    numbers, listed = shuffled(15, 5, 1_995)
+    ledger = MemoryLedger(listed, floor=FLOOR)
+    ask(ledger, spread([container(n, "TGHU") for n in range(1_000)], days=1))
+    first = [(gate, number, at_ms + DAY_MS) for gate, number, at_ms in spread(numbers, days=1)]
+    checked = ask(ledger, first)
+    again = [one for one in first if one[1] in checked]
+    assert listed <= checked
+    assert ask(ledger, [(gate, number, at_ms + 13 * DAY_MS) for gate, number, at_ms in again]) == checked
+    later = ask(ledger, [(gate, number, at_ms + 29 * DAY_MS) for gate, number, at_ms in again])
+    assert len(later) < len(checked) / 3
+
+
 def test_who_lulls_a_gate_first_and_then_asks_about_those_he_suspects_is_right_one_time_in_four() -> None:
     """Eight thousand strangers, then two thousand of whom half are looked for; he accuses among these alone."""
     suspects, listed = shuffled(13, 1_000, 1_000)

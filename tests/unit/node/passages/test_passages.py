@@ -7,6 +7,7 @@ import json
 import logging
 import stat
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -179,6 +180,23 @@ def test_officers_are_told_also_of_one_of_their_own_and_where_the_gate_let_it_pa
     assert hit.indicator.issuer == A
     assert port.desk.send() == []
     port.close()
+
+
+def test_officers_read_at_which_gate_it_was_and_what_the_gate_was_told(port: GatedPort) -> None:
+    ident, began = port.lists(ON_LISTED), port.clock.now()
+    port.question(container(9))
+    port.question(LISTED, passage="lorry 7")
+    (one,) = port.desk.node.store.read_now(
+        lambda c: ledger.passed(c, ("real", B, ident), began, port.clock.now() + timedelta(minutes=1))
+    )
+    assert (one.gate, one.place, one.passage, one.checked) == ("gate-1", "lane 2", "lorry 7", True)
+
+
+def test_before_the_first_entry_of_the_log_a_gate_is_told_to_do_without(port: GatedPort) -> None:
+    port.service = type(port.service)(replace(port.service._parts, roster=lambda: None))
+    response = port.post(b'{"kind":"container","number":"X","place":"p","passage":"1"}')
+    assert response.status_code == 503
+    assert rows(port) == []
 
 
 def test_each_question_is_written_down_without_the_number(port: GatedPort) -> None:
