@@ -36,7 +36,12 @@ def test_no_page_of_the_hub_shows_english_to_who_reads_dutch(tmp_path: Path) -> 
         console.desk.admit([fed.publish("beanr", handling="act"), fed.publish("beanr", tlp=Tlp.AMBER)])
         visitor, left, read = console.visitor("beanr", *Role), {}, 0
         opened = visitor.send("/incidents", "/?item=2", row="2", note="duikers").headers["location"]
-        values = {"consumer": console.consumer("ndc-siem"), "member": "belgg", "index": "2", "ident": opened.rsplit("/", 1)[-1]}
+        values = {
+            "consumer": console.consumer("ndc-siem"),
+            "member": "belgg",
+            "index": "2",
+            "ident": opened.rsplit("/", 1)[-1],
+        }
         for path in paths(console, values):
             pages = [visitor.client.get(path, headers={"Accept-Language": language}) for language in ("en", "nl")]
             if pages[1].status_code == 200 and "html" in pages[1].headers["content-type"]:
