@@ -103,8 +103,8 @@ def _fill(connection: Connection, mode: Mode, runs: Sequence[Run], given: dict[s
     size = next(size for size in _SIZES if size >= len(runs))
     for place in range(size):
         given |= _parameters(mode, place, runs[place] if place < len(runs) else None)
-    for place, *values in _seek(mode, size)(connection, **given):
-        runs[place].rows.append(Row(*values))
+    for values in _seek(mode, size)(connection, **given):
+        runs[values[0]].rows.append(Row._make(values[1:]))
     for run in runs:
         run.drained = len(run.rows) < given["most"]
 

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import islice
+from operator import itemgetter
 from typing import Any, Final
 
 import sqlalchemy as sa
@@ -266,36 +267,40 @@ def _passing(view: _View, rows: Sequence[Row]) -> list[Row]:
 def _is_wanted(wanted: frozenset[str], row: Row, known: _Object) -> bool:
     if row.issuer != known.issuer:
         return False
+    if len(known.edges) == 1 and known.edges[0][2] == OLDEST | NEWEST:  # as of nearly every object: one version, once
+        return not wanted.isdisjoint(_WORDS) or _is_named(wanted, row)
     if "last" in wanted and row.body == _edge(known, NEWEST):
         return True
     if "first" in wanted and row.body == _edge(known, OLDEST):
         return True
     if any(version == row.version_us and body < row.body for version, body, _ in known.edges):
         return False
-    return "all" in wanted or any(_micros(text) == row.version_us for text in wanted - {"first", "last"})
+    return "all" in wanted or _is_named(wanted, row)
 
 
-def _edge(known: _Object, which: int) -> int:
+def _is_named(wanted: frozenset[str], row: Row) -> bool:
+    return any(_micros(text) == row.version_us for text in wanted - _WORDS)
+
+
+def _edge(known: _Object, which: int) -> int | None:
     """The number of the newest or oldest version; of equal ones, the one that was said first."""
     sign = 1 if which == OLDEST else -1
     edges = [(sign * version, body) for version, body, edge in known.edges if edge & which]
-    return min(edges)[1]
+    return min(edges)[1] if edges else None
 
 
 def _objects(view: _View, ids: Iterable[str]) -> dict[str, _Object]:
-    item = TAXII_ITEM.c
+    """What other classes hold is dropped before anything is worked out: it costs less here than in the statement."""
     found: dict[str, _Object] = {}
-    query = sa.select(item.stix_id, item.issuer, item.version_us, item.body, item.edge).where(
-        item.collection == view.collection,
-        item.stix_id.in_(sorted(ids)),
-        _among(_SAME_VISIBILITY, view.classes),
-        item.edge > 0,
-        item.date_us <= view.horizon_us,
-    )
-    rows = sorted(view.connection.execute(query), key=lambda row: row[3])
-    for stix_id, issuer, version_us, body, edge in rows:
-        known = found.setdefault(stix_id, _Object(issuer, body, []))
-        if known.issuer == issuer:
+    classes = frozenset(view.classes)
+    rows = _EDGES(view.connection, sorted(ids), of=view.collection, horizon=view.horizon_us)
+    for stix_id, visibility, issuer, version_us, body, edge in sorted(rows, key=_BY_BODY):
+        if visibility not in classes:
+            continue
+        known = found.get(stix_id)
+        if known is None:
+            found[stix_id] = _Object(issuer, body, [(version_us, body, edge)])
+        elif known.issuer == issuer:
             known.edges.append((version_us, body, edge))
     return found
 
@@ -320,6 +325,19 @@ def _micros(text: str) -> int | None:
 
 # As an expression: else the engine looks each id up in each class, instead of once.
 _SAME_VISIBILITY: Final = TAXII_ITEM.c.visibility + 0
+_WORDS: Final = frozenset({"first", "last", "all"})
+_BY_BODY: Final = itemgetter(4)
+_EDGES: Final = Lookup(
+    sa.select(
+        *(TAXII_ITEM.c.stix_id, TAXII_ITEM.c.visibility, TAXII_ITEM.c.issuer, TAXII_ITEM.c.version_us),
+        *(TAXII_ITEM.c.body, TAXII_ITEM.c.edge),
+    ).where(
+        TAXII_ITEM.c.collection == sa.bindparam("of"),
+        TAXII_ITEM.c.edge > 0,
+        TAXII_ITEM.c.date_us <= sa.bindparam("horizon"),
+    ),
+    TAXII_ITEM.c.stix_id,
+)
 _RAW: Final = Lookup(sa.select(TAXII_BODY.c.number, TAXII_BODY.c.raw), TAXII_BODY.c.number)
 _QUIET: Final = Lookup(
     sa.select(TAXII_QUIET.c.issuer, TAXII_QUIET.c.stix_id, TAXII_QUIET.c.visibility, TAXII_QUIET.c.until),
