@@ -21,14 +21,15 @@ from typing import Final
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from hub.tables import BODY, COSIGNATURE, ENTRY
+from hub.store import Query
+from hub.tables import BODY, COSIGNATURE, ENTRY, LEAF
 from hub.transparency.tree import Tree, leaf_hashes, stored_root
 from port2port import clock, ids, merkle, statement
 from port2port.checkpoint import NoteSignature, SignedCheckpoint, TlogProof, format_proof, verify_cosignatures
 from port2port.checkpoint import witnessed as is_witnessed
 from port2port.envelope import SignedEnvelope
 from port2port.errors import InvariantError
-from port2port.merkle import SubtreeCache
+from port2port.merkle import EMPTY_FRONTIER, Frontier, SubtreeCache
 from port2port.roster import Roster
 from port2port.statement import Statement
 from port2port.stix import outlets
@@ -36,6 +37,7 @@ from port2port.stix.objects import Header
 from port2port.tlp import UNMARKED
 from port2port.wire import decode_envelope
 
+_NEAR: Final = 4_096  # entries further on, the way is read from the subtrees instead of leaf by leaf
 _SIZES: Final = 32  # the newest sizes that anybody co-signed; the hub forgets those below a witnessed one
 
 
@@ -59,6 +61,7 @@ class Attestor:
         self._tree = tree
         self._issuer = ids.identity_of(federation, ids.FEDERATION_ISSUER)
         self._cache = SubtreeCache()
+        self._behind = EMPTY_FRONTIER  # of the entry attested last; folding goes on from there
 
     def attest(self, connection: Connection, index: int, *, under: Witnessed | None = None) -> bytes | None:
         """The canonical bytes of the entry's attestation; None where there is nothing to attest (no objects, erased
@@ -66,18 +69,18 @@ class Attestor:
 
         ``under`` is what ``newest_witnessed`` found, for the second version; it must be behind the entry.
         """
-        digest, received_ms, raw = _entry(connection, index)
-        envelope = decode_envelope(raw)
+        logged = _logged(connection, index)
+        envelope = decode_envelope(logged.envelope)
         said = statement.decode(envelope.statement)
         if not envelope.objects or not said.understood:
             return None
         return outlets.attestation(
-            self._header(said, received_ms, under),
-            digest=digest,
+            self._header(said, logged.received_ms, under),
+            digest=logged.digest,
             objects=_salts(said, envelope),
             signed_statement=envelope.signed,
-            received_ms=received_ms,
-            tlog_proof=format_proof(self._proof(connection, index, under)).decode(),
+            received_ms=logged.received_ms,
+            tlog_proof=format_proof(self._proof(connection, logged, under)).decode(),
             exercise=said.realm.removeprefix("exercise:") if said.realm != "real" else None,
         )
 
@@ -109,15 +112,36 @@ class Attestor:
             raise InvariantError("the log has no such checkpoint", size=size)
         return self._tree.sign_at(size, root)
 
-    def _proof(self, connection: Connection, index: int, under: Witnessed | None) -> TlogProof:
-        signed = self._checkpoint(connection, index + 1) if under is None else under.signed
-        path = merkle.inclusion_proof(
-            lambda start, end: leaf_hashes(connection, start, end),
-            index=index,
-            size=signed.checkpoint.size,
-            cache=self._cache,
+    def _proof(self, connection: Connection, logged: _Logged, under: Witnessed | None) -> TlogProof:
+        if under is None:
+            signed = self._tree.sign_at(logged.index + 1, logged.root)
+            return TlogProof(index=logged.index, path=self._way(connection, logged), signed=signed)
+        path = self._path(connection, logged.index, under.size)
+        return TlogProof(index=logged.index, path=path, signed=under.signed)
+
+    def _way(self, connection: Connection, logged: _Logged) -> tuple[bytes, ...]:
+        """The path in the tree of size index + 1: the complete subtrees before the entry, smallest first.
+
+        Folding asks in log order, and so for a leaf or two each time. Raises InvariantError where they do not lead to
+        the root that the log has.
+        """
+        behind = self._behind
+        if behind.size <= logged.index <= behind.size + _NEAR:
+            leaves = _LEAVES(connection, first=behind.size, end=logged.index) if behind.size < logged.index else ()
+            before = behind.extend(bytes(leaf) for (leaf,) in leaves)
+        else:
+            path = self._path(connection, logged.index, logged.index + 1)
+            before = Frontier(size=logged.index, subtrees=path[::-1])
+        after = before.append(logged.leaf_hash)
+        if after.root() != logged.root:
+            raise InvariantError("the leaves of the log do not lead to its root", index=logged.index)
+        self._behind = after
+        return before.subtrees[::-1]
+
+    def _path(self, connection: Connection, index: int, size: int) -> tuple[bytes, ...]:
+        return merkle.inclusion_proof(
+            lambda start, end: leaf_hashes(connection, start, end), index=index, size=size, cache=self._cache
         )
-        return TlogProof(index=index, path=path, signed=signed)
 
     def _header(self, said: Statement, received_ms: int, under: Witnessed | None) -> Header:
         created = clock.from_ms(received_ms)
@@ -130,12 +154,42 @@ class Attestor:
         )
 
 
-def _entry(connection: Connection, index: int) -> tuple[bytes, int, bytes]:
-    query = sa.select(ENTRY.c.digest, ENTRY.c.received_ms, BODY.c.envelope).join(BODY, BODY.c.index == ENTRY.c.index)
-    found = connection.execute(query.where(ENTRY.c.index == index)).one_or_none()
-    if found is None:
-        raise InvariantError("the log has no such entry", index=index)
-    return bytes(found[0]), found[1], bytes(found[2])
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Logged:
+    """An entry as the log has it, with the root of the tree that ends with it."""
+
+    index: int
+    digest: bytes
+    received_ms: int
+    envelope: bytes
+    leaf_hash: bytes
+    root: bytes
+
+
+def _logged(connection: Connection, index: int) -> _Logged:
+    for digest, received_ms, envelope, leaf_hash, root in _ENTRY(connection, at=index):
+        return _Logged(
+            index=index,
+            digest=bytes(digest),
+            received_ms=received_ms,
+            envelope=bytes(envelope),
+            leaf_hash=bytes(leaf_hash),
+            root=bytes(root),
+        )
+    raise InvariantError("the log has no such entry", index=index)
+
+
+_ENTRY: Final = Query(
+    sa.select(ENTRY.c.digest, ENTRY.c.received_ms, BODY.c.envelope, LEAF.c.leaf_hash, LEAF.c.root)
+    .join(BODY, BODY.c.index == ENTRY.c.index)
+    .join(LEAF, LEAF.c.index == ENTRY.c.index)
+    .where(ENTRY.c.index == sa.bindparam("at"))
+)
+_LEAVES: Final = Query(
+    sa.select(LEAF.c.leaf_hash)
+    .where(LEAF.c.index >= sa.bindparam("first"), LEAF.c.index < sa.bindparam("end"))
+    .order_by(LEAF.c.index)
+)
 
 
 def _salts(said: Statement, envelope: SignedEnvelope) -> list[tuple[str, bytes]]:

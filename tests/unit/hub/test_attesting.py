@@ -11,7 +11,7 @@ import orjson
 import pytest
 import sqlalchemy as sa
 
-from hub.tables import BODY
+from hub.tables import BODY, LEAF
 from hub.taxii.attesting import Attestor
 from hub.transparency import Cosigning
 from port2port import merkle
@@ -118,6 +118,26 @@ def test_it_is_marked_as_its_statement_is_and_says_that_it_is_of_an_exercise(tmp
 def test_folding_again_gives_the_same_bytes_however_long_the_log_has_become(tmp_path: Path) -> None:
     def story(fed: Federation, core: HubCore, attestor: Attestor, _raws: list[bytes]) -> None:
         assert made(core, attestor, 2) == made(core, Attestor(core.log, federation=fed.name), 2)
+
+    told(tmp_path, story)
+
+
+def test_the_order_in_which_entries_are_asked_for_changes_nothing(tmp_path: Path) -> None:
+    def story(fed: Federation, core: HubCore, attestor: Attestor, _raws: list[bytes]) -> None:
+        straight = {at: made(core, Attestor(core.log, federation=fed.name), at) for at in (2, 3, 4)}
+        for at in (4, 2, 3, 2, 4, 4):
+            assert made(core, attestor, at) == straight[at]
+
+    told(tmp_path, story)
+
+
+def test_a_leaf_that_does_not_lead_to_the_root_is_never_attested(tmp_path: Path) -> None:
+    def story(_fed: Federation, core: HubCore, attestor: Attestor, _raws: list[bytes]) -> None:
+        core.store.database.write_now(
+            lambda c: c.execute(LEAF.update().where(LEAF.c.index == 1).values(leaf_hash=bytes(32)))
+        )
+        with pytest.raises(InvariantError, match="do not lead"):
+            core.store.database.read_now(lambda c: attestor.attest(c, 3))
 
     told(tmp_path, story)
 
