@@ -32,7 +32,7 @@ from node.settings import CyberSettings
 from node.sightings import Sighted
 from node.store import NodeStore
 from node.tail_places import HEAD_BYTES, BadLine, Chunk, Counted, TailPosition
-from node.watch import Decision, ManyFacts, Match, Past, WatchedIndicator, WatchIndex
+from node.watch import NETWORK_TYPES, Decision, ManyFacts, Match, Past, WatchedIndicator, WatchIndex
 from port2port.clock import Clock
 from port2port.errors import Port2PortError
 from port2port.failpoints import reach
@@ -42,19 +42,6 @@ logger = logging.getLogger(__name__)
 POLL_S: Final = 0.5
 HOUSEKEEPING_EVERY: Final = timedelta(hours=1)
 _ADDRESSES: Final = frozenset({"ipv4-addr:value", "ipv6-addr:value"})
-_TYPES: Final = frozenset(
-    {
-        "domain-name",
-        "email-addr",
-        "file",
-        "ipv4-addr",
-        "ipv6-addr",
-        "mac-addr",
-        "url",
-        "user-account",
-        "x509-certificate",
-    }
-)
 Due = tuple[Sighted, Decision]
 
 
@@ -277,4 +264,4 @@ def own_things(settings: CyberSettings) -> Callable[[Mapping[str, Value]], bool]
 
 def _named(indicator: WatchedIndicator) -> list[IndexKey]:
     keys = indicator.pattern.index_keys or frozenset()
-    return sorted((key for key in keys if key[0].partition(":")[0] in _TYPES), key=str)
+    return sorted((key for key in keys if key[0].partition(":")[0] in NETWORK_TYPES), key=str)

@@ -30,7 +30,7 @@ from node.sightings import Sighted
 from node.store import AuditLine
 from node.suppressions import Suppression
 from node.visits import hour_of
-from node.watch import Handling
+from node.watch import NETWORK_TYPES, Handling
 from port2port import canonical
 from port2port.clock import from_ms, to_ms, to_text
 from port2port.errors import ConflictError, NotFoundError, PolicyError
@@ -116,6 +116,11 @@ class Hit:
             return path, value.replace(f",{path}=", ", ")  # looked back, several of them
         kind, colon, value = self.sighted.subject.partition(":")  # looked back: mmsi:205123456
         return (f"vessel:{kind}", value) if colon else ("", self.sighted.subject)
+
+    @property
+    def is_of_network(self) -> bool:
+        """Whether it is a value that network sensors see: it was at no quay."""
+        return self.subject[0].partition(":")[0] in NETWORK_TYPES
 
     @property
     def title(self) -> str:

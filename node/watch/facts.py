@@ -14,6 +14,20 @@ if TYPE_CHECKING:
     from port2port.geo import Position
     from port2port.patterns import Value
 
+# What network sensors see.
+NETWORK_TYPES: Final = frozenset(
+    {
+        "domain-name",
+        "email-addr",
+        "file",
+        "ipv4-addr",
+        "ipv6-addr",
+        "mac-addr",
+        "url",
+        "user-account",
+        "x509-certificate",
+    }
+)
 _NUMBERS: Final = frozenset({"network-traffic:dst_port", "network-traffic:src_port"})
 
 
