@@ -7,7 +7,7 @@ import copy
 import json
 import random
 import uuid
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pytest
@@ -16,6 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from port2port import bundle
+from port2port.checkpoint import format_proof, parse_proof, sign
 from port2port.cli import verify as command
 from port2port.errors import ConfigurationError, Port2PortError
 from port2port.fetched import FetchedError, Finding, Prover, Verdict, read_control, read_fetched
@@ -293,6 +294,15 @@ def test_an_attestation_with_another_part_proves_nothing(changes, why):
     found = SCENE.prove(spoiled(**changes))
     assert {item.verdict for item in found} == {Verdict.INVALID}
     assert any(part in found[0].why for part in why.split("|")), found[0].why
+
+
+def test_a_checkpoint_that_the_log_did_not_sign_proves_nothing():
+    stranger = Federation(members=(), seed="stranger", name=SCENE.fed.name)
+    proof = parse_proof(PAGE[3]["tlog_proof"].encode())
+    forged = replace(proof, signed=sign(proof.signed.checkpoint, stranger.log_key))
+    found = SCENE.prove(spoiled(tlog_proof=format_proof(forged).decode()))
+    assert {item.verdict for item in found} == {Verdict.INVALID}
+    assert "not signed with the log's key" in found[0].why
 
 
 def test_salts_in_another_order_prove_nothing():
