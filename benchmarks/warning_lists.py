@@ -101,6 +101,8 @@ def measure(files: Sequence[Path], home: Path) -> dict[str, object]:
         lambda: pymispwarninglists.WarningLists(lists=[json.loads(file.read_bytes()) for file in files])
     )
     slow_s, slow = timed(lambda: pymispwarninglists.WarningLists(slow_search=True, lists=lists))
+    if len(files) == len(sources([DATA])):
+        theirs_s, theirs = timed(pymispwarninglists.WarningLists)
     load_s = sorted(seconds for seconds, _ in loads)[len(loads) // 2]
     index, asked = loads[0][1], values(files)
     hits = sum(bool(index.found(guess(value), wanted=None)) for value in asked)

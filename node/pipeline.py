@@ -453,7 +453,7 @@ def _note_of(past: Past, now: datetime) -> dict[str, Json]:
 
 
 def _named(identity: str) -> dict[str, Value]:
-    """An identity as the fact that ``suppressions.protects`` asks about: a ship's, or ``path=value``."""
+    """An identity as the fact that ``Gate.protects`` asks about: a ship's, or ``path=value``."""
     path, sign, text = identity.partition("=")
     if sign:
         return {path: text}

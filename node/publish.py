@@ -137,8 +137,8 @@ def compose(
     ``signer`` is the key that will number them (the machine key without it), ``voices`` the officers who will sign.
     Raises as ``publish``.
     """
-    if author.gate is not None and act.realm == sharing.REAL and proposal.kind in indicators.CARRIERS:
-        author.gate.require(connection, proposal.objects, decided_by=act.decided_by, now=act.now)
+    if act.realm == sharing.REAL:
+        require_unlisted(connection, author, proposal.kind, proposal.objects, decided_by=act.decided_by, now=act.now)
     made = [
         _statement(connection, author, part, act, signer=signer or author.outbox.key_id, context=context)
         for part in split(proposal, author.validate)
@@ -149,6 +149,14 @@ def compose(
         _require_no_wider(connection, one.statement, act.roster)
         _require_named_no_wider(connection, one, author, act.roster)
     return made
+
+
+def require_unlisted(
+    connection: Connection, author: Author, kind: str, objects: Sequence[bytes], *, decided_by: str, now: datetime
+) -> None:
+    """That no indicator among these names what is listed or protected. Raises as ``Gate.require``."""
+    if author.gate is not None and kind in indicators.CARRIERS:
+        author.gate.require(connection, objects, decided_by=decided_by, now=now)
 
 
 def release(connection: Connection, author: Author, draft: Draft, proposal: Proposal, act: Act) -> list[Queued]:

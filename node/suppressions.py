@@ -8,7 +8,6 @@ Whoever can write here can keep findings from officers; he cannot undo them.
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -20,7 +19,6 @@ from node import tables
 from node.findings import Finding, FindingKind
 from port2port.clock import from_ms, to_ms
 from port2port.errors import NotFoundError, PolicyError
-from port2port.patterns import Value
 
 _TABLE: Final = tables.SuppressionRow.__table__  # type: ignore[attr-defined]  # SQLModel adds it
 PAIR: Final = "pair"
@@ -29,7 +27,6 @@ OWN_FLEET: Final = "own-fleet"
 LISTED: Final = "warning-list"
 KINDS: Final = frozenset({"mute", "exception", OWN_FLEET, "zone", "rule-off", PAIR, WORK, LISTED})
 LONGEST: Final = timedelta(days=366)
-_PATHS: Final = {"vessel:mmsi": "mmsi", "vessel:imo": "imo", "vessel:eni": "eni"}
 
 
 class SuppressionError(PolicyError):
@@ -146,16 +143,6 @@ def muted_pairs(connection: Connection, now: datetime) -> dict[str, Suppression]
     """The pairs of indicator and object whose hits are silenced now, by subject; of several the one that ends last."""
     pairs = [one for one in in_force(connection, now) if one.kind == PAIR]
     return {one.subject: one for one in sorted(pairs, key=lambda one: one.expires_at)}
-
-
-def protects(identities: Iterable[str]) -> Callable[[Mapping[str, Value]], bool]:
-    """Whether facts are of police, customs, pilots or the own fleet: such matches go to the duty officer alone."""
-    named = frozenset(identities)
-
-    def protected(facts: Mapping[str, Value]) -> bool:
-        return any(f"{kind}:{facts[path]}" in named for path, kind in _PATHS.items() if path in facts)
-
-    return protected
 
 
 def _of_row(row: Row[Any]) -> Suppression:

@@ -27,7 +27,7 @@ from node.outbox import Outbox, Queued
 from node.publish import Author, Composed, Officer, voice_of
 from node.store import AuditLine
 from node.two_person import TwoPersonError
-from port2port import canonical, keys
+from port2port import canonical, keys, sharing
 from port2port import envelope as dsse
 from port2port import statement as stm
 from port2port.clock import to_ms, to_text
@@ -213,6 +213,9 @@ def _moved_rules(connection: Connection, author: Author, act: Prepared, roster: 
     try:
         for one, part in zip(said, act.parts, strict=True):
             publish.rehearse(Composed(statement=one, objects=part.objects), author, roster, now, voices)
+            if one.realm == sharing.REAL:
+                bodies = [item.body for item in part.objects]
+                publish.require_unlisted(connection, author, one.kind, bodies, decided_by=one.decided_by, now=now)
     except Port2PortError as error:
         return error.text
     return None

@@ -19,7 +19,6 @@ import os
 import struct
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from hashlib import sha256
 from pathlib import Path
 from types import TracebackType
@@ -40,7 +39,7 @@ from node.warning_lists.entries import (
 )
 from node.warning_lists.lists import ListType
 from node.warning_lists.regexes import Automaton
-from node.warning_lists.substrings import Substrings
+from node.warning_lists.substrings import Substrings, anchored
 from port2port.errors import MalformedError, VerificationError
 from port2port.limits import MIB
 from port2port.observables import Kind, Observable, network
@@ -146,7 +145,7 @@ def write(path: Path, contents: Contents) -> str:
             "nets": len(contents.nets),
             "prefixes": sorted({row[NET_BYTES - 1] for row in contents.nets}),
             "regexes": contents.regexes,
-            "substrings": contents.substrings,
+            "substrings": anchored(contents.substrings),
         }
     )
     start = len(MAGIC) + _LENGTH.size + len(header)
@@ -222,8 +221,11 @@ class Index:
         at += _LENGTH.size
         header = orjson.loads(self._map[at : at + length])
         self.lists = tuple(ListInfo.of_json(one) for one in header["lists"])
-        self._regexes = [(str(text), int(number)) for text, number in header["regexes"]]
-        self._substrings = [(str(text), int(number)) for text, number in header["substrings"]]
+        self._regexes: dict[int, list[str]] = {}
+        for text, number in header["regexes"]:
+            self._regexes.setdefault(int(number), []).append(str(text))
+        self._automata: dict[int, Automaton] = {}
+        self._texts = Substrings((str(text), int(number), int(place)) for text, number, place in header["substrings"])
         prefixes = [int(one) for one in header["prefixes"]]
         self._prefixes = (prefixes, [one for one in prefixes if one >= V4_BITS])
         self._places = at + length
@@ -250,8 +252,8 @@ class Index:
         if what.kind is Kind.ADDRESS:
             yield from self._on_networks(what.value)
         yield from self._texts.inside(text.lower()).items()
-        for number, one in self._automata:
-            if self._is_for(number, wanted) and one.finds(what.value):
+        for number in self._regexes:
+            if self._is_for(number, wanted) and self._automaton(number).finds(what.value):
                 yield number, "an expression"
 
     def _on(self, key: bytes) -> Iterator[int]:
@@ -300,16 +302,11 @@ class Index:
                 high = middle
         return low
 
-    @cached_property
-    def _texts(self) -> Substrings:
-        return Substrings(self._substrings)
-
-    @cached_property
-    def _automata(self) -> list[tuple[int, Automaton]]:
-        by_list: dict[int, list[str]] = {}
-        for text, number in self._regexes:
-            by_list.setdefault(number, []).append(text)
-        return [(number, Automaton(texts)) for number, texts in by_list.items()]
+    def _automaton(self, number: int) -> Automaton:
+        """Made when a list is first asked."""
+        if number not in self._automata:
+            self._automata[number] = Automaton(self._regexes[number])
+        return self._automata[number]
 
 
 def _places(counts: Sequence[int]) -> Iterator[int]:

@@ -19,6 +19,7 @@ from node.sensors.parsers.ais import AisParser
 from node.sensors.transports.lines import LineQueue, ReceivedLine
 from node.trusted_time import TrustedTime
 from node.visit_store import SqlVisits
+from node.warning_lists.gate import Gate
 from node.watch import Admission
 from port2port.tlp import Tlp
 from port2port.wire import decode_envelope
@@ -217,7 +218,7 @@ def test_a_pattern_we_do_not_evaluate_is_said_so(harbour: Harbour, desk: Desk) -
 
 
 def test_protected_identities_send_nothing_live_or_back(harbour: Harbour, desk: Desk) -> None:
-    pipeline = a_pipeline(desk, protected=suppressions.protects([f"mmsi:{SHIP}"]))
+    pipeline = a_pipeline(desk, protected=Gate(desk.node.home, [f"mmsi:{SHIP}"]).protects)
     take(pipeline, heard(desk))
     published(harbour)
     tick(pipeline)
@@ -230,7 +231,7 @@ def test_protected_identities_send_nothing_live_or_back(harbour: Harbour, desk: 
 
 def test_one_protected_identity_among_several_is_enough_to_send_nothing(harbour: Harbour, desk: Desk) -> None:
     other = SHIP + 1
-    pipeline = a_pipeline(desk, protected=suppressions.protects([f"mmsi:{SHIP}"]))
+    pipeline = a_pipeline(desk, protected=Gate(desk.node.home, [f"mmsi:{SHIP}"]).protects)
     take(pipeline, heard(desk))
     pattern = f"[vessel:mmsi = '{SHIP}'] OR [vessel:mmsi = '{other}']"
     raw = harbour.fed.indicator(B, tlp=Tlp.AMBER, pattern=pattern)

@@ -85,11 +85,3 @@ def test_it_is_ended_once_before_its_time(desk: Desk) -> None:
     assert desk.take(a_finding()).draft is not None
     with pytest.raises(NoSuppressionError):
         desk.node.store.write_now(lambda c: suppressions.end(c, made.id, NOW))
-
-
-def test_protected_identities_are_recognised_by_any_of_their_numbers() -> None:
-    protected = suppressions.protects(["mmsi:205000001", "imo:9074729", "eni:06004321"])
-    assert protected({"vessel:mmsi": "205000001"})
-    assert protected({"vessel:mmsi": "205999999", "vessel:imo": "9074729"})
-    assert protected({"vessel:eni": "06004321"})
-    assert not protected({"vessel:mmsi": "205999999", "vessel:name": "mmsi:205000001"})

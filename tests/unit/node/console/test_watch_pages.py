@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from node import act_store, hits, receipts, suppressions
+from node import act_store, hits, indicators, receipts, suppressions
 from node.hits import Hit
+from node.watch import Admission
 from port2port.console.people import Role
 from tests.fakes.desk_console import PASSPHRASE, DeskConsole, desk_console
 from tests.fakes.watching import a_hit, wanted
@@ -152,6 +153,19 @@ def test_an_indicator_is_shown_with_its_exact_bytes(console: DeskConsole) -> Non
     text = console.visitor().get(f"/watch/indicators/{one.issuer}/{one.stix_id}").text
     assert one.stix.decode() in html.unescape(text)
     assert console.visitor().get(f"/watch/indicators/{one.issuer}/indicator--nothing").status_code == 404
+
+
+def test_an_indicator_on_a_warning_list_is_not_watched_and_names_the_list(console: DeskConsole) -> None:
+    one = wanted(console.harbour, console.desk)
+    address = f"/watch/indicators/{one.issuer}/{one.stix_id}"
+    assert "on a warning list" not in console.visitor().get(address).text
+    console.do(lambda c: indicators.note_state(c, one.key, Admission.LISTED.value, index=one.index))
+    console.do(lambda c: indicators.note_listed(c, one.key, ["top <sites>", "resolvers"]))
+    text = console.visitor().get(address).text
+    assert "not watched: on a warning list" in text
+    assert "top &lt;sites&gt;" in text
+    assert "resolvers" in text
+    assert "not watched: on a warning list" in console.visitor().get("/watch/now").text
 
 
 def test_hits_that_ask_stand_before_those_that_do_not(console: DeskConsole, hit: Hit) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from node import alarms, drafts, rules, suppressions
-from node.acts import asked_of, at_once, preparing, sign_at_once, silencing
+from node.acts import asked_of, at_once, preparing, sign_at_once, silencing, why_stale
 from node.alarms import Code
 from node.drafts import Draft, Proposal
 from node.indicators import Indicator
@@ -134,6 +134,17 @@ def test_an_act_that_waits_for_signatures_is_not_even_prepared(desk: Desk) -> No
         desk.node.store.write_now(lambda c: preparing.publish_draft(c, desk.author, draft.id, amber(), asked))
 
 
+def test_what_is_listed_while_it_waits_for_signatures_goes_back(harbour: Harbour, tmp_path: Path) -> None:
+    desk = harbour.desks[B]
+    draft = a_draft(desk, LISTED)
+    asked = replace(asked_of(desk.both()), officers=())
+    made = desk.node.store.write_now(lambda c: preparing.publish_draft(c, desk.author, draft.id, amber(), asked))
+    guarded(desk, tmp_path)
+    why = desk.node.store.read_now(lambda c: why_stale(c, desk.author, made, desk.roster, desk.fed.clock.now()))
+    assert why is not None
+    assert "is on the warning list top sites" in why
+
+
 def test_what_was_published_before_it_was_listed_can_be_taken_back(harbour: Harbour, tmp_path: Path) -> None:
     desk = harbour.desks[B]
     (queued,) = publish(desk, LISTED)
@@ -230,6 +241,14 @@ def test_facts_of_a_protected_identity_are_known_however_many_there_are(tmp_path
     assert gate.protects({"vessel:name": "X", "vessel:mmsi": MMSI})
     assert gate.protects({"domain-name:value": ("evil.example", "www.port.example")})
     assert not gate.protects({"vessel:mmsi": "205123457", "domain-name:value": ("export.example",)})
+
+
+def test_a_protected_ship_is_known_by_any_of_its_numbers(tmp_path: Path) -> None:
+    protected = Gate(tmp_path, ["mmsi:205000001", "imo:9074729", "eni:06004321"]).protects
+    assert protected({"vessel:mmsi": "205000001"})
+    assert protected({"vessel:mmsi": "205999999", "vessel:imo": "9074729"})
+    assert protected({"vessel:eni": "06004321"})
+    assert not protected({"vessel:mmsi": "205999999", "vessel:name": "mmsi:205000001"})
 
 
 def test_nothing_is_listed_where_nothing_was_imported(harbour: Harbour, tmp_path: Path) -> None:
