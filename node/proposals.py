@@ -16,6 +16,7 @@ from uuid import UUID
 
 import orjson
 
+from node.detectors.withheld import WITHHELD, without_addresses
 from node.findings import CYBER_KINDS, Discriminator, Finding, FindingKind, Reference
 from port2port.canonical import Json
 from port2port.stix import objects as stix
@@ -53,10 +54,6 @@ _TITLES: Final = {
     FindingKind.ACCOUNT_FRAUD: ("Accounts made by one hand", "Accounts made by one hand"),
     FindingKind.BEACON: ("Connections at even intervals to {}", "Connections at even intervals"),
 }
-WITHHELD: Final = "[withheld]"
-_ADDRESS: Final = re.compile(
-    r"(?<![\w.:])(?:[0-9]{1,3}(?:\.[0-9]{1,3}){3}|[0-9a-fA-F]{0,4}(?::[0-9a-fA-F]{0,4}){2,7})(?![\w:])"
-)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -179,16 +176,7 @@ def without_inside(text: str, inside: Iterable[str]) -> str:
     """
     for own in sorted(filter(None, inside), key=len, reverse=True):
         text = re.sub(rf"(?<!\w){re.escape(own)}(?!\w)", WITHHELD, text, flags=re.IGNORECASE)
-    return _ADDRESS.sub(lambda found: found[0] if _is_harmless(found[0]) else WITHHELD, text)
-
-
-def _is_harmless(text: str) -> bool:
-    """An address others know, or colons that make no address: a time of day."""
-    try:
-        ip_address(text)
-    except ValueError:
-        return ":" in text
-    return is_global(text)
+    return without_addresses(text, is_global)
 
 
 def is_global(text: str) -> bool:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final, TypeVar
 
-from node.detectors.recorded import Raised, Territory, address_subject, found, quoted, slim
+from node.detectors.recorded import Raised, Territory, address_subject, found, slim
 from node.findings import Finding, FindingKind, Measure, Reference, Severity
 
 if TYPE_CHECKING:
@@ -127,6 +127,7 @@ class CyberAlerts:
         is_habit = alert.category.lower() in HABITS
         graver = 0 < alert.severity <= self._settings.severity
         targets, rules = len(peer.targets), len(peer.rules)
+        said = self._territory.told(alert.signature)
         return found(
             f"{self.name}@{self.version}",
             FindingKind.NETWORK_ALERT,
@@ -136,7 +137,7 @@ class CyberAlerts:
             severity=Severity.LOW if is_habit else Severity(Severity.LOW + graver + is_broad),
             confidence=A_HABIT if is_habit else SEVERAL if is_broad else ONE_RULE,
             reason=(
-                f"{address} set off rule {alert.sid} of the intrusion detection ({quoted(alert.signature)}); "
+                f"{address} set off rule {alert.sid} of the intrusion detection ({said}); "
                 f"rules in 24 hours: {rules}, addresses of this port: {targets}"
             ),
             numbers={

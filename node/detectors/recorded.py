@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from ipaddress import ip_address, ip_network
 from typing import TYPE_CHECKING, Final
 
+from node.detectors.withheld import without_addresses
 from node.findings import (
     EVIDENCE_LINES,
     OPEN_RADIO_CONFIDENCE,
@@ -36,6 +37,7 @@ MOST_SURE: Final = {
 }
 ADDRESSES: Final = 50_000
 LINE_KEPT: Final = 2_048  # bytes
+QUOTED_CHARS: Final = 120
 TECHNIQUES: Final = "https://attack.mitre.org/techniques/"
 
 
@@ -98,6 +100,11 @@ class Territory:
             return one, other
         return (other, one) if self.is_inside(other) and self.is_peer(one) else None
 
+    def told(self, text: str) -> str:
+        """A text that somebody else wrote, in one line, without any address of the port's."""
+        whole = quoted(text, 4 * QUOTED_CHARS)  # an address cut in two would be told by half
+        return without_addresses(whole, lambda address: not self.is_inside(address))[:QUOTED_CHARS]
+
     def _of(self, address: str) -> tuple[bool, bool]:
         found = self._seen.get(address)
         if found is None:
@@ -127,7 +134,7 @@ def technique(ident: str) -> Reference:
     return Reference(source="mitre-attack", ident=ident, url=f"{TECHNIQUES}{ident}")
 
 
-def quoted(text: str, most: int = 120) -> str:
+def quoted(text: str, most: int = QUOTED_CHARS) -> str:
     """A text that somebody else wrote, in one line and not longer than ``most``."""
     return " ".join("".join(char if char.isprintable() else " " for char in text[: 4 * most]).split())[:most]
 

@@ -23,9 +23,10 @@ from node.detectors.industrial import Industrial
 from node.detectors.lookalike import LookalikeDomains
 from node.detectors.mail_fraud import MailFraud
 from node.detectors.recorded import Territory
+from node.detectors.withheld import WITHHELD
 from node.findings import Finding, FindingKind
 from node.lookalikes import LookalikeEngine, Ours
-from node.proposals import WITHHELD, Defaults, Proposal, propose, without_inside
+from node.proposals import Defaults, Proposal, propose, without_inside
 from node.records import Record
 from port2port.ids import identity_of
 from port2port.patterns import TemplateCache, compile_pattern
@@ -150,7 +151,17 @@ ADDRESS = st.one_of(
     st.ip_addresses(network="192.168.0.0/16"),
     st.sampled_from([ip_address(PEER), ip_address("8.8.8.8"), ip_address("2a00:1450:4001::1")]),
 ).map(str)
-WORDS = st.lists(st.one_of(ADDRESS, st.text(max_size=8)), max_size=4).map(" ".join)
+# As rules of sensors quote them: alone, with a port, in brackets, at the end of a sentence.
+QUOTED = st.tuples(ADDRESS, st.sampled_from(["{}", "{}:80", "[{}]:80", "({})", "{}.", "{},", "{}/32", "={};"])).map(
+    lambda said: said[1].format(said[0])
+)
+WORDS = st.lists(st.one_of(QUOTED, st.text(max_size=8)), max_size=4).map(" ".join)
+
+
+@st.composite
+def quoting(draw: st.DrawFn) -> list[Finding]:
+    """An alert with a foreign address whose rule quotes others."""
+    return CyberAlerts(TERRITORY).detect([alert(signature=draw(WORDS))])
 
 
 @st.composite
@@ -176,12 +187,13 @@ def findings(draw: st.DrawFn) -> list[Finding]:
 
 
 _LOOKS = re.compile(r"[0-9a-fA-F:.]{3,}")
+_FOUR = re.compile(r"[0-9]+(?:\.[0-9]+){3}")
 
 
 def addresses_in(text: str) -> list[str]:
     found = []
     for piece in _LOOKS.findall(text):
-        for candidate in {piece, piece.strip(".:"), piece.strip(".")}:
+        for candidate in {piece, piece.strip(".:"), piece.strip("."), *_FOUR.findall(piece)}:
             try:
                 found.append(str(ip_address(candidate)))
             except ValueError:
@@ -189,7 +201,7 @@ def addresses_in(text: str) -> list[str]:
     return found
 
 
-@given(findings())
+@given(findings() | quoting())
 def test_no_address_of_the_port_stands_in_any_proposal(made: list[Finding]) -> None:
     for finding in made:
         proposal, said = proposed(finding)
