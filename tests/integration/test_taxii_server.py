@@ -321,6 +321,44 @@ def test_a_terminal_posts_to_its_intake_and_reads_the_outcome_with_a_bearer_toke
     told(tmp_path, story)
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("with_next", [True, False], ids=["next alone", "dates cut to milliseconds"])
+def test_a_client_killed_after_every_page_gets_each_object_once_while_others_write(
+    tmp_path: Path, *, with_next: bool
+) -> None:
+    rounds, each = 6, 70
+
+    def story(site: Site) -> None:
+        intake = next(item for item in site.root(consumer=TERMINAL).collections if item.can_write)
+        made = [orjson.loads(site.hub.live.fed.indicator("beanr")) for _ in range(rounds * each)]
+
+        def write() -> None:
+            for at in range(0, len(made), each):
+                intake.add_objects({"objects": made[at : at + each]})
+
+        url, shown = site.collection("Intake", member="beanr").objects_url, site.certificate("beanr")[:2]
+        writer = threading.Thread(target=write)
+        writer.start()
+        found, params = [], {"limit": "30"}
+        while True:
+            ended = not writer.is_alive()
+            with requests.Session() as killed:  # each time a new client, which knows its last page alone
+                killed.trust_env, killed.cert, killed.verify = False, shown, str(site.home / "ca.pem")
+                response = killed.get(url, params=params, headers={"Accept": MEDIA_TYPE}, timeout=10)
+            page = response.json()
+            found += [item["id"] for item in page.get("objects", [])]
+            if page.get("more") and with_next:
+                params = {"limit": "30", "next": page["next"]}
+            elif last := response.headers.get("x-taxii-date-added-last"):
+                params = {"limit": "30", "added_after": f"{last[:-4]}Z"}
+            elif ended:
+                break
+        writer.join()
+        assert found == [item["id"] for item in made]
+
+    told(tmp_path, story)
+
+
 def test_polls_are_counted_and_a_reader_that_begins_anew_is_told_of(tmp_path: Path) -> None:
     def story(site: Site) -> None:
         site.publish("belgg", 3)
