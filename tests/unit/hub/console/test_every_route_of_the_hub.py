@@ -115,7 +115,13 @@ def console(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PictureConsole
 @pytest.fixture(scope="module")
 def values(console: PictureConsole) -> dict[str, str]:
     opened = console.visitor("beanr", *EVERYTHING).send("/incidents", row="2").headers["location"]
-    return {"consumer": console.consumer("ndc-siem"), "member": "belgg", "index": "2", "ident": opened.rpartition("/")[2], "deed": "note"}
+    return {
+        "consumer": console.consumer("ndc-siem"),
+        "member": "belgg",
+        "index": "2",
+        "ident": opened.rpartition("/")[2],
+        "deed": "note",
+    }
 
 
 def events(console: PictureConsole) -> list[str]:
