@@ -183,7 +183,7 @@ def _refs_of(data: Mapping[str, Any]) -> list[object]:
 def _hold(held: dict[str, Tlp], data: Mapping[str, Any], own: Tlp | None) -> None:
     """What a container marks: each of its members at least as strictly."""
     refs = data.get("object_refs")
-    if own is None or data.get("type") in _HOLDS_NOTHING or not isinstance(refs, list):
+    if own is None or str(data.get("type")) in _HOLDS_NOTHING or not isinstance(refs, list):
         return
     for ref in refs[:REFS_MOST]:
         if isinstance(ref, str) and is_stix_id(ref):

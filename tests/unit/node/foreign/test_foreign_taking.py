@@ -27,6 +27,7 @@ from port2port.patterns import TemplateCache
 from port2port.stix.markings import TLP_IDS
 from port2port.stix.validate import StixValidator
 from port2port.tlp import Tlp
+from tests.fakes.examples import many
 from tests.fakes.foreign import NOW, PARTNER, a_desk, a_report, a_store, an_indicator, items, stix_id
 
 CERT = Source(name="cert", grade=Grade(reliability="B", credibility=2))
@@ -267,7 +268,7 @@ _NAMES = st.sampled_from(
 _MUTATED = st.dictionaries(_NAMES, _VALUES, max_size=3)
 
 
-@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(max_examples=many(200), suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(st.lists(_MUTATED | st.binary(max_size=30), max_size=4))
 def test_whatever_comes_every_object_has_an_outcome(store: NodeStore, given: list[Any]) -> None:
     objects = [one if isinstance(one, bytes) else {**an_indicator(), **one} for one in given]
