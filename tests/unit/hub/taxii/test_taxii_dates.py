@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from hub.taxii.dates import AHEAD_MOST, MILLISECOND, SMALL_STEP, moment_after, next_date
 from hub.taxii.model import Filters, Item, Position
+from tests.fakes.examples import many
 from tests.fakes.taxii_world import World
 
 READERS: Final = {"a": ("a",), "b": ("b",), "both": ("a", "b"), "nobody": ()}
@@ -71,7 +72,7 @@ STEPS: Final = st.lists(
 )
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=many(150), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(STEPS, st.integers(4, 7))
 def test_every_client_gets_all_it_may_read_and_no_more(steps: list[tuple[str, object, int]], limit: int) -> None:
     world, number = World(), 0
@@ -99,7 +100,7 @@ def test_every_client_gets_all_it_may_read_and_no_more(steps: list[tuple[str, ob
     world.close()
 
 
-@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=many(120), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(STEPS, st.integers(1, 5))
 def test_what_a_reader_is_told_is_the_same_whether_or_not_hidden_entries_exist(
     steps: list[tuple[str, object, int]], limit: int
