@@ -53,7 +53,7 @@ class PassageSettings(Settings):
         default=0.05, ge=0.005, le=0.5, description="The least share of passages that are checked at random."
     )
     answer_ms: int = Field(
-        default=100, ge=20, le=2_000, description="Each answer leaves so many milliseconds after its question."
+        default=250, ge=20, le=2_000, description="Each answer leaves so many milliseconds after its question."
     )
     gates: tuple[GateSettings, ...] = Field(default=(), max_length=100, description="Who may ask.")
 

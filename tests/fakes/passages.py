@@ -54,6 +54,15 @@ class MemoryLedger:
         self._known: dict[str, _Known] = {}
         self._recent: dict[str, int] = {}
 
+    @property
+    def counts(self) -> dict[tuple[str, int], tuple[int, int, int, int]]:
+        """By gate and day: questions, those of them looked for, random episodes begun, shown of those looked for."""
+        return {
+            (gate, day): (one.questions, one.listed, one.random, one.shown)
+            for gate, days in self._days.items()
+            for day, one in days.items()
+        }
+
     def ask(self, gate: str, number: str, now_ms: int, *, kind: str = "container") -> bool:
         """True for a routine check."""
         digest = self._dice.digest(kind, number)

@@ -37,6 +37,7 @@ PROCEED, CHECK = "proceed", "routine check"
 ON_LISTED = f"[freight-container:number = '{LISTED}']"
 BADGE = pseudonym("badge", "BEANR000001", epoch_key=b"\x05" * 32)
 ROW = tables.PassageRow.__table__  # type: ignore[attr-defined]  # SQLModel adds it
+DAY = tables.PassageDayRow.__table__  # type: ignore[attr-defined]  # as above
 
 
 @pytest.fixture
@@ -80,8 +81,8 @@ def test_an_answer_leaves_a_fixed_time_after_its_question_however_long_the_work_
     began = port.clock.monotonic()
     for number in (LISTED, container(3), container(4)):
         port.question(number)
-    assert port.clock.slept == [pytest.approx(0.1)] * 3
-    assert port.clock.monotonic() - began == pytest.approx(0.3)
+    assert port.clock.slept == [pytest.approx(0.25)] * 3
+    assert port.clock.monotonic() - began == pytest.approx(0.75)
 
 
 def test_every_question_runs_the_same_statements(port: GatedPort) -> None:
@@ -305,6 +306,10 @@ def test_the_ledger_of_sql_answers_as_the_one_of_memory(tmp_path: Path) -> None:
     answers = store.write_now(every)
     assert [real for real, _ in answers] == [fake for _, fake in answers]
     assert {real for real, _ in answers} == {True, False}
+    counted = store.read_now(lambda c: {(row.gate, row.day): tuple(row)[3:8] for row in c.execute(sa.select(DAY))})
+    kept = {key: (one[0], one[1], one[3], one[4]) for key, one in counted.items()}
+    assert kept == memory.counts
+    assert any(shown for *_, shown in kept.values())
     shown = store.read_now(lambda c: c.execute(sa.select(ROW.c.why).where(ROW.c.why != "").distinct()).scalars().all())
     assert set(shown) == {"random", "listed"}
     port.close()
