@@ -16,7 +16,7 @@ from port2port.ids import is_stix_id
 from port2port.limits import MIB
 from port2port.stix.validate import require_depth
 
-OBJECT_BYTES: Final = 1 * MIB
+OBJECT_BYTES: Final = 8 * MIB  # of containers, which mark what they hold; a draft has far less
 EVENT_BYTES: Final = 64 * MIB
 
 

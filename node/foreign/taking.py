@@ -41,7 +41,6 @@ logger = logging.getLogger(__name__)
 PURPOSE: Final = "cyber-security"
 PER_DRAFT: Final = 24  # with what is said of each, well within one statement
 DRAFT_BYTES: Final = 512 * KIB
-REFS_MOST: Final = 20_000  # objects that one container holds together
 _UNFORESEEN: Final = (TypeError, ValueError, LookupError, AttributeError, ArithmeticError, RecursionError)
 _HOLDS_NOTHING: Final = frozenset({"note", "opinion"})  # they speak of objects; their marking is their own
 _SETTLED: Final = frozenset({"drafted", "duplicate", "context", "expired", "revoked", "own"})
@@ -185,7 +184,7 @@ def _hold(held: dict[str, Tlp], data: Mapping[str, Any], own: Tlp | None) -> Non
     refs = data.get("object_refs")
     if own is None or str(data.get("type")) in _HOLDS_NOTHING or not isinstance(refs, list):
         return
-    for ref in refs[:REFS_MOST]:
+    for ref in refs:
         if isinstance(ref, str) and is_stix_id(ref):
             held[ref] = strictest(own, held.get(ref))
 

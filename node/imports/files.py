@@ -32,6 +32,7 @@ from port2port.limits import KIB, MIB
 KIND: Final = "file"
 FILE_BYTES: Final = 4 * 1024**3
 STRETCH: Final = 200
+STRETCH_BYTES: Final = 16 * MIB
 KINDS_MOST: Final = 200  # of MISP attributes, told by name
 _SURVEYED: Final = 2_000
 
@@ -148,13 +149,14 @@ class FileImport:
 def _stretches(items: Iterator[Item], most: int) -> Iterator[tuple[list[Item], str]]:
     """(so many items, why there are no more): what was read before a file broke off is not lost."""
     some: list[Item] = []
-    broken = ""
+    broken, size = "", 0
     try:
         for item in items:
             some.append(item)
-            if len(some) == most:
+            size += len(item.raw)
+            if len(some) == most or size > STRETCH_BYTES:
                 yield some, ""
-                some = []
+                some, size = [], 0
     except BrokenError as error:
         broken = error.text
     yield some, broken

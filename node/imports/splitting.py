@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from node.foreign.reading import OBJECT_BYTES
 from port2port.errors import MalformedError, ProfileError
 from port2port.limits import KIB, MIB
 from port2port.stix.validate import require_depth
@@ -58,7 +59,7 @@ class Splitter:
     """Parts of one stream. ``rest`` holds the other members of the outermost object, once ``parts`` is exhausted."""
 
     read: Callable[[int], bytes]
-    part_bytes: int = 1 * MIB
+    part_bytes: int = OBJECT_BYTES
     event_bytes: int = 64 * MIB
     rest: dict[str, Any] = field(default_factory=dict)
     done: int = 0
