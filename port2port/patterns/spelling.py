@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from functools import lru_cache
 from ipaddress import AddressValueError, IPv6Address
-from typing import Final, overload
+from typing import Final
 from urllib.parse import urlsplit, urlunsplit
 
 from port2port.patterns.expressions import Value
@@ -76,18 +76,17 @@ _BY_PATH: Final[Mapping[str, Callable[[str], str]]] = {
 _DIGESTS: Final = ("file:hashes.", "x509-certificate:hashes.")
 
 
-@overload
-def spelled(path: str, value: str) -> str: ...
-@overload
-def spelled(path: str, value: Value) -> Value: ...
 def spelled(path: str, value: Value) -> Value:
     """A value of an object path as it is compared; what has no rule stays as it is."""
-    if not isinstance(value, str):
-        return value
+    return spelled_text(path, value) if isinstance(value, str) else value
+
+
+def spelled_text(path: str, text: str) -> str:
+    """The same of a text."""
     rule = _BY_PATH.get(path)
     if rule is not None:
-        return rule(value)
-    return lower(value) if path.startswith(_DIGESTS) else value
+        return rule(text)
+    return lower(text) if path.startswith(_DIGESTS) else text
 
 
 def _ascii_label(label: str) -> str:

@@ -21,7 +21,7 @@ from node.observations import SourceClass
 from node.records import Endpoint
 from port2port.errors import MalformedError
 from port2port.patterns.spelling import domain as spelled_domain
-from port2port.patterns.spelling import spelled
+from port2port.patterns.spelling import spelled_text
 
 RECORD_BYTES: Final = 256 * 1024  # Suricata may log a payload with its alert
 VALUES: Final = 64  # of one path
@@ -66,7 +66,7 @@ class Facts:
         if isinstance(value, str) and value and len(value) <= VALUE_CHARS:
             found = self._found.setdefault(path, {})
             if len(found) < VALUES:
-                found[spelled(path, value)] = None
+                found[spelled_text(path, value)] = None
 
     def address(self, value: object) -> str | None:
         """An address of either family; what it is, in one spelling."""
@@ -213,7 +213,7 @@ def mailbox_of(value: object) -> tuple[str | None, str | None]:
     name, address = parseaddr(value.strip())
     if not _MAILBOX.fullmatch(address):
         return name or None, None
-    return name or None, spelled("email-addr:value", address)
+    return name or None, spelled_text("email-addr:value", address)
 
 
 def _moment(value: object) -> datetime | None:

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from node import desk_keys, identity, officers, review, store, tail_places
+from node import desk_keys, identity, officers, review, store
 from node.__main__ import ACTIONS, build_parser, main
 from node.cli import desk as desk_module
 from node.cli.running import host_and_port, transport_of
@@ -20,7 +20,6 @@ from node.sensors.transports.lines import LineQueue
 from node.sensors.transports.tcp import TcpClient
 from node.sensors.transports.udp import UdpListener
 from node.settings import NodeSettings, SourceSettings
-from node.tail_places import BadLine, Counted, TailPosition
 from port2port import bundle, keys
 from port2port.__main__ import main as port2port_main
 from port2port.errors import ConfigurationError
@@ -349,27 +348,6 @@ def test_status_works_while_the_node_does_not_run(terminal: Terminal) -> None:
     assert terminal.ask("status")["connected"] is False
     assert main(["status", "--check", "--config", str(terminal.config)]) == 2
     assert terminal.capsys.readouterr().out.startswith("CRITICAL north-sea-port: ")
-
-
-def test_sensors_tell_what_was_read_of_each_log(terminal: Terminal) -> None:
-    assert terminal.call("sensors") == "no network sensor in the settings\n"
-    with terminal.config.open("a") as file:
-        file.write('[[sources]]\nname = "ids"\nkind = "eve"\npath = "eve.json"\n')
-    assert terminal.call("sensors") == "ids: nothing read yet\n"
-    place, now = TailPosition(device=1, inode=2), terminal.desk.fed.clock.now()
-    counted = Counted(lines=1_200, records=1_190, repeated=4, bad=6)
-    bad = BadLine(source="ids", at=now, why="RECORD: the line is not JSON", digest=b"\0" * 32, head=b"\x1b[2J{")
-
-    def fill(connection: Any) -> None:
-        tail_places.keep_place(connection, "ids", place, counted, now=now)
-        tail_places.put_aside(connection, [bad])
-
-    terminal.desk.node.store.write_now(fill)
-    first, second = terminal.call("sensors").splitlines()
-    assert first.startswith("ids: 1,190 records of 1,200 lines, 4 read before, 6 no records; last read ")
-    assert second.endswith("RECORD: the line is not JSON  \\x1b[2J{")
-    told = terminal.ask("sensors")
-    assert (told["logs"][0]["bad"], told["bad_lines"][0]["source"]) == (6, "ids")
 
 
 def test_hits_show_their_handling_first(terminal: Terminal) -> None:

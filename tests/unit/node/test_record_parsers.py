@@ -15,6 +15,7 @@ from node.records import Alert, Record
 from node.sensors.parsers import eve, zeek
 from node.sensors.parsers.records import RECORD_BYTES, VALUES, RecordError
 from tests.fakes.cyber import EVE, NOW, ZEEK, eve_recording, sensor_line, zeek_dns, zeek_recording
+from tests.fakes.examples import many
 
 BASE = {
     "timestamp": "2026-11-22T08:59:00.000000+0100",
@@ -233,7 +234,7 @@ EVENT = st.dictionaries(
 
 
 @given(EVENT)
-@settings(max_examples=150)
+@settings(max_examples=many(150))
 def test_fields_of_any_type_give_a_record_or_our_error(event: dict[str, Any]) -> None:
     line = sensor_line(orjson.dumps({"ts": 1_795_334_340, "timestamp": 1_795_334_340, **event}))
     for parse in (eve.parse, zeek.parse):
@@ -245,7 +246,7 @@ def test_fields_of_any_type_give_a_record_or_our_error(event: dict[str, Any]) ->
 
 
 @given(st.binary(max_size=200))
-@settings(max_examples=100)
+@settings(max_examples=many(100))
 def test_any_bytes_give_a_record_or_our_error(data: bytes) -> None:
     for parse in (eve.parse, zeek.parse):
         with pytest.raises(RecordError):

@@ -16,6 +16,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from node.sensors.transports import tail
 from node.sensors.transports.tail import LINE_BYTES, FileTail, TailError
 from node.tail_places import TailPosition
+from tests.fakes.examples import many
 
 
 class Reader:
@@ -205,7 +206,7 @@ def test_what_is_no_file_is_not_read(reader: Reader, log: Path, make: object) ->
 
 
 @given(st.binary(max_size=400).map(lambda data: data.replace(b"\0", b"\n")), st.integers(1, 60))
-@settings(max_examples=40)
+@settings(max_examples=many(40))
 def test_any_bytes_come_in_any_pieces(tmp_path_factory: pytest.TempPathFactory, data: bytes, piece: int) -> None:
     log = tmp_path_factory.mktemp("log") / "eve.json"
     reader = Reader(log)
@@ -282,4 +283,4 @@ class Writer(RuleBasedStateMachine):
 
 
 TestWriter = Writer.TestCase
-TestWriter.settings = settings(max_examples=40, stateful_step_count=20, deadline=None)
+TestWriter.settings = settings(max_examples=many(40), stateful_step_count=20, deadline=None)
