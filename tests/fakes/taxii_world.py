@@ -73,7 +73,8 @@ class World:
     def __post_init__(self) -> None:
         self.roster = Members(frozenset({*self.members, "issuer", "other"}))
         self.engine = make_engine(self.url)
-        HubRow.metadata.create_all(self.engine)
+        names = ["visibility", *(name for name in HubRow.metadata.tables if name.startswith("taxii_"))]
+        HubRow.metadata.create_all(self.engine, tables=[HubRow.metadata.tables[name] for name in names])
         start = {"id": 0, "next": 0, "root": b"", "horizon_us": 0, "witnessed": 0, "posted": 0}
         write(self.engine, lambda c: c.execute(TAXII_HEAD.insert(), [start]))
 
