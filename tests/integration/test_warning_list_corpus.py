@@ -37,6 +37,7 @@ PATHS = {
     Kind.URL: "url:value",
     Kind.HASH: "file:hashes.MD5",
 }
+HASHES = {32: "file:hashes.MD5", 40: "file:hashes.'SHA-1'", 64: "file:hashes.'SHA-256'", 128: "file:hashes.'SHA-512'"}
 BY_EXPRESSION = {
     "Unattributed phone number.": "+4401632960123",
     "Common contact e-mail addresses": "abuse@port.example",
@@ -107,8 +108,8 @@ def test_an_indicator_on_any_of_it_is_stopped(built: Built, lists: dict[str, War
         for found in lists.values():
             for value in sample(found, 5):
                 one = asked(found, value)
-                if one.kind in PATHS or one.kind is Kind.ADDRESS:
-                    path = PATHS.get(one.kind, "ipv6-addr:value" if ":" in one.value else "ipv4-addr:value")
+                path = path_of(one)
+                if path is not None:
                     try:
                         gate.require(connection, [an_indicator(path, one.value)], decided_by="officer:o1", now=NOW)
                     except ListedError:
@@ -119,6 +120,15 @@ def test_an_indicator_on_any_of_it_is_stopped(built: Built, lists: dict[str, War
     store.close()
     gate.close()
     assert passed == []
+
+
+def path_of(one: Observable) -> str | None:
+    """Where an indicator names such a value; None where STIX has no place for it, as for phone numbers."""
+    if one.kind is Kind.HASH:
+        return HASHES.get(len(one.value))
+    if one.kind is Kind.ADDRESS:
+        return "ipv6-addr:value" if ":" in one.value else "ipv4-addr:value"
+    return PATHS.get(one.kind)
 
 
 def an_indicator(path: str, value: str) -> bytes:
