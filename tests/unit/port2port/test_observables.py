@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from port2port.observables import Kind, Observable, guess, observable
+from tests.fakes.examples import many
 
 SPELLINGS = {
     "host:evil.example": [
@@ -81,7 +82,7 @@ ANY = st.text(max_size=80) | st.text(alphabet="aB0.:/@[]%x\u3002ü-", max_size=4
 
 
 @given(path=st.sampled_from([path for many in SPELLINGS.values() for path, _ in many]), value=ANY)
-@settings(max_examples=200)
+@settings(max_examples=many(200))
 def test_the_spelling_of_a_spelling_is_itself(path: str, value: str) -> None:
     once = observable(path, value)
     if once.kind in {Kind.HOST, Kind.ADDRESS, Kind.URL, Kind.EMAIL}:

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from node.warning_lists.building import Built
 from node.warning_lists.index import Index, WarningIndexError
 from port2port.observables import guess, observable
+from tests.fakes.examples import many
 from tests.fakes.warning_lists import built_in
 
 
@@ -95,7 +96,7 @@ def test_what_could_not_be_taken_from_a_list_is_counted_by_why(index: Index) -> 
 
 
 @given(data=st.data())
-@settings(max_examples=150)
+@settings(max_examples=many(150))
 def test_a_file_with_any_byte_changed_is_refused(built: Built, data: st.DataObject) -> None:
     raw = bytearray(built.path.read_bytes())
     at = data.draw(st.integers(min_value=0, max_value=len(raw) - 1))
@@ -107,7 +108,7 @@ def test_a_file_with_any_byte_changed_is_refused(built: Built, data: st.DataObje
 
 
 @given(left=st.integers(min_value=0, max_value=400_000))
-@settings(max_examples=60)
+@settings(max_examples=many(60))
 def test_a_file_that_was_cut_is_refused(built: Built, left: int) -> None:
     raw = built.path.read_bytes()
     other = built.path.with_name("cut")
@@ -117,7 +118,7 @@ def test_a_file_that_was_cut_is_refused(built: Built, left: int) -> None:
 
 
 @given(raw=st.binary(max_size=600))
-@settings(max_examples=60)
+@settings(max_examples=many(60))
 def test_whatever_has_the_right_digest_and_is_no_index_is_refused(built: Built, raw: bytes) -> None:
     body = built.path.read_bytes()[:12] + raw + bytes(270_000)
     other = built.path.with_name("other")
@@ -132,7 +133,7 @@ def test_a_file_that_is_not_there_is_refused(built: Built) -> None:
 
 
 @given(value=st.text(max_size=60) | st.text(alphabet="a.:0/8@[]google", max_size=30))
-@settings(max_examples=150)
+@settings(max_examples=many(150))
 def test_any_value_can_be_asked_for(built: Built, value: str) -> None:
     with Index(built.path, built.digest) as opened:
         for path in ("domain-name:value", "url:value", "ipv4-addr:value", "email-addr:value", "x:y"):

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from node.warning_lists.regexes import Automaton, RegexError
 from node.warning_lists.substrings import Substrings, anchored
+from tests.fakes.examples import many
 
 EXPRESSIONS = [
     "abc",
@@ -34,7 +35,7 @@ EXPRESSIONS = [
 
 @pytest.mark.parametrize("expression", EXPRESSIONS)
 @given(text=st.text(alphabet="abcdx.- 1]", max_size=12))
-@settings(max_examples=60)
+@settings(max_examples=many(60))
 def test_an_expression_finds_what_pythons_does(expression: str, text: str) -> None:
     assert Automaton([expression]).finds(text) == bool(re.search(expression, text))
 
@@ -70,7 +71,7 @@ def test_what_is_not_run_here_is_refused(expression: str) -> None:
 
 
 @given(expression=st.text(max_size=30) | st.text(alphabet="ab()[]{}|*+?^$\\.-,0129/", max_size=20))
-@settings(max_examples=300)
+@settings(max_examples=many(300))
 def test_any_text_is_an_expression_or_refused(expression: str) -> None:
     try:
         found = Automaton([expression])
