@@ -3,7 +3,8 @@
 The story of one batch. Some lines behind the last place in a log are read. Those read before, by digest, are left
 out; what is no record is put aside. Detectors turn some of the rest into findings, the watch meets some with
 indicators. Then one transaction stores all of it: the place, the digests, what was seen for looking back, findings as
-drafts and matches as sightings. A crash before it changes nothing, a crash after it is told to nobody twice.
+drafts and matches as sightings. A crash before it changes nothing, a crash after it is told to nobody twice. Where
+the write fails and the node goes on, what was found waits for the next try: detectors raise an occasion only once.
 
 The watch and what follows from it are shared with what ships transmit, and so is the lock: a batch is worked on by
 one of them at a time. The sources come from outside as ``Source``: this module opens no file.
@@ -85,6 +86,17 @@ class Batch:
     counted: Counted
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Looked:
+    """What a batch read behind ``before`` amounts to; it waits here until its place is stored."""
+
+    before: TailPosition | None
+    chunk: Chunk
+    batch: Batch
+    findings: Sequence[Finding]
+    due: Sequence[Due]
+
+
 class CyberFlow:
     """Run it as one task. ``detectors`` makes them: some take seconds, so it is called in a thread."""
 
@@ -104,6 +116,7 @@ class CyberFlow:
         self._make = detectors
         self._detectors: tuple[RecordDetector, ...] = ()
         self._places: dict[str, TailPosition | None] = {}
+        self._waiting: dict[str, _Looked] = {}
         self._failing: set[str] = set()
 
     async def run(self) -> None:
@@ -127,6 +140,10 @@ class CyberFlow:
         if source.name not in self._places:
             self._places[source.name] = await self._store.read(partial(tail_places.place_of, source=source.name))
         before = self._places[source.name]
+        waiting = self._waiting.pop(source.name, None)
+        if waiting is not None and waiting.before == before:  # its write was lost
+            async with self._desk.busy:
+                return await self._keep(source, waiting)
         chunk = await asyncio.to_thread(source.read, before)
         after = chunk.position
         if after is None or (chunk.is_empty and after == before):
@@ -134,11 +151,17 @@ class CyberFlow:
         async with self._desk.busy:
             batch = await self._sorted_out(source, replace(chunk, position=after), after)
             findings, due = await asyncio.to_thread(self._look, batch.records)
-            del self._places[source.name]  # whether the write is lost or its answer, the database knows
-            await self._desk.keep(findings, due, partial(self._store_batch, source.name, batch))
-            reach("node.after_commit")
-        self._places[source.name] = after
-        return chunk
+            looked = _Looked(before=before, chunk=chunk, batch=batch, findings=findings, due=due)
+            return await self._keep(source, looked)
+
+    async def _keep(self, source: Source, looked: _Looked) -> Chunk:
+        self._waiting[source.name] = looked
+        del self._places[source.name]  # whether the write is lost or its answer, the database knows
+        await self._desk.keep(looked.findings, looked.due, partial(self._store_batch, source.name, looked.batch))
+        reach("node.after_commit")
+        del self._waiting[source.name]
+        self._places[source.name] = looked.batch.position
+        return looked.chunk
 
     # --- looking --------------------------------------------------------------------------------------------------
 

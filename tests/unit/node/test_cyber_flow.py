@@ -305,6 +305,26 @@ def test_a_batch_counts_once_whether_its_write_is_lost_or_its_answer(sensor: Sen
     assert sensor.counted() == tail_places.Counted(lines=1, records=1)
 
 
+@pytest.mark.parametrize("how", ["lose", "lose_answer"])
+def test_what_was_found_in_a_batch_outlives_its_failed_write(harbour: Harbour, sensor: Sensor, how: str) -> None:
+    published(harbour, f"[domain-name:value = '{EVIL}']")
+    sensor.tick()
+    flaky = FlakyDatabase(sensor.desk.node.store.database.engine)
+    sensor.desk.node.store.database = flaky
+    sensor.detector.findings = [a_finding()]  # found once: a detector raises an occasion once a day
+    sensor.ask(EVIL)
+    setattr(flaky, how, 2 if how == "lose" else 1)
+    for _ in range(flaky.lose + flaky.lose_answer):
+        with pytest.raises(StorageError):
+            sensor.look()
+    sensor.ask("www.example.org", number=1)
+    sensor.look()
+    assert len(sensor.desk.node.store.read_now(drafts.listed)) == 1
+    assert len(sensor.desk.node.store.read_now(sightings.hits)) == 1
+    assert sensor.counted() == tail_places.Counted(lines=2, records=2)
+    assert len(sensor.detector.shown) == 2
+
+
 def test_the_past_is_forgotten_with_its_coverage(sensor: Sensor) -> None:
     clock, store = sensor.desk.fed.clock, sensor.desk.node.store
     sensor.ask("old.example")
