@@ -2,7 +2,8 @@
 
 What comes from elsewhere is defanged (``hxxp://evil[.]example``), in capitals, in Unicode or as the IPv6 form of an
 IPv4 address. Two values are about the same thing exactly if their observables are equal. This is for comparing and
-looking up only: what was said keeps the bytes in which it was said.
+looking up only: what was said keeps the bytes in which it was said. How a name or a URL is spelled is a matter of
+``port2port.patterns.spelling``; this module reads more into a value than a pattern may.
 """
 
 from __future__ import annotations
@@ -12,7 +13,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from ipaddress import IPv4Address, IPv4Network, IPv6Network, ip_network
 from typing import Final, TypeAlias
-from urllib.parse import SplitResult, urlsplit
+
+from port2port.patterns.spelling import authority, domain, split
 
 Network: TypeAlias = IPv4Network | IPv6Network
 VALUE_CHARS: Final = 4_096  # of longer values only so much is looked at
@@ -28,7 +30,6 @@ _NETWORK: Final = re.compile(r"[0-9a-fA-F:.]{2,45}(?:/[0-9.]{1,15})?")
 _HEX: Final = re.compile(r"[0-9a-fA-F]+")
 _NUMBER: Final = re.compile(r"0[xX][0-9a-fA-F]{0,16}|[0-9]{1,20}")
 _HASH_CHARS: Final = frozenset({32, 40, 56, 64, 96, 128})
-_PORTS: Final = {"http": 80, "https": 443, "ftp": 21}
 _SHIP: Final = re.compile(r"^(?:imo|mmsi|eni)?[\s:#-]*([0-9]{7,9})$", re.IGNORECASE)
 
 
@@ -60,7 +61,7 @@ class Observable:
     def host(self) -> Observable | None:
         """The host or address inside a URL, the domain of a mail address; None of anything else."""
         if self.kind is Kind.URL:
-            return None if (found := _split(self.value)) is None else _end(found.hostname or "")
+            return None if (found := split(self.value)) is None else _end(found.hostname or "")
         return _end(self.value.rpartition("@")[2]) if self.kind is Kind.EMAIL else None
 
 
@@ -98,14 +99,9 @@ def refanged(value: str) -> str:
 
 def host_name(text: str) -> str | None:
     """A domain name in lower case and its ASCII form (RFC 5890), without dots round it; None of anything else."""
-    bare = text.strip(".").lower()
-    if len(bare) > 4 * HOST_CHARS:
+    if len(text) > 4 * HOST_CHARS:
         return None
-    if not bare.isascii():
-        try:
-            bare = bare.encode("idna").decode("ascii").lower()
-        except UnicodeError:
-            return None
+    bare = domain(text.strip("."))
     return bare if len(bare) <= HOST_CHARS and _HOST.fullmatch(bare) else None
 
 
@@ -141,15 +137,13 @@ def _host(text: str) -> Observable | None:
 
 def _url(text: str) -> Observable | None:
     """RFC 3986 section 6: scheme and host in lower case, no default port, no fragment, a path of at least ``/``."""
-    if not _URL.match(text) or (found := _split(text)) is None:
+    if not _URL.match(text) or (found := split(text)) is None:
         return None
     end = _end(found.hostname or "")
     if end is None:
         return None
-    host = f"[{end.value}]" if ":" in end.value else end.value
-    port = "" if found.port in {None, _PORTS.get(found.scheme)} else f":{found.port}"
     query = f"?{found.query}" if found.query else ""
-    return Observable(kind=Kind.URL, value=f"{found.scheme}://{host}{port}{found.path or '/'}{query}")
+    return Observable(kind=Kind.URL, value=f"{found.scheme}://{authority(end.value, found)}{found.path or '/'}{query}")
 
 
 def _email(text: str) -> Observable | None:
@@ -192,15 +186,6 @@ def _number(text: str) -> int:
     if text[:2] in {"0x", "0X"}:
         return int(text[2:] or "0", 16)
     return int(text, 8) if len(text) > 1 and text.startswith("0") else int(text)
-
-
-def _split(text: str) -> SplitResult | None:
-    try:
-        found = urlsplit(text)
-        _ = found.port  # raises for one that is no port
-    except ValueError:
-        return None
-    return found
 
 
 _READERS: Final = {

@@ -3,6 +3,9 @@
 Domains are told in capitals, with a final dot or in their own script; addresses shortened or not; digests in capitals.
 STIX fixes none of that. Patterns and what sensors saw are both brought to the spelling of this module, and only for
 comparing: nothing that was signed is rewritten. Every function takes any text and gives text.
+
+``port2port.observables`` builds on this module: it also undoes what makes values harmless to click on, and says what
+a value is. What both say of names, ports and places of URLs stands here, once.
 """
 
 from __future__ import annotations
@@ -11,21 +14,21 @@ from collections.abc import Callable, Mapping
 from functools import lru_cache
 from ipaddress import AddressValueError, IPv6Address
 from typing import Final
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import SplitResult, urlsplit, urlunsplit
 
 from port2port.patterns.expressions import Value
 
 _PORTS: Final = {"http": 80, "https": 443, "ftp": 21}
 _LABEL_CHARS: Final = 63
+_DOTS: Final = str.maketrans("\u3002\uff0e\uff61", "...")  # RFC 3490 section 3.1
 _KEPT: Final = 8_192
 
 
 def domain(text: str) -> str:
     """Lower-case, without the final dot, and in the ASCII form that name servers use (RFC 5890 A-labels)."""
-    text = text.strip().rstrip(".")
     if text.isascii():
-        return text.lower()
-    return ".".join(map(_ascii_label, text.replace("\u3002", ".").split(".")))
+        return text.strip().rstrip(".").lower()
+    return ".".join(map(_ascii_label, text.translate(_DOTS).strip().rstrip(".").split(".")))
 
 
 def ipv4(text: str) -> str:
@@ -45,17 +48,29 @@ def ipv6(text: str) -> str:
 
 def url(text: str) -> str:
     """Scheme and host in lower case, no port that goes without saying, a path (RFC 3986 section 6.2)."""
-    try:
-        parts = urlsplit(text.strip())
-        host, port = parts.hostname, parts.port
-    except ValueError:
+    parts = split(text.strip())
+    if parts is None or not parts.hostname or not parts.scheme:
         return text
-    if not host or not parts.scheme:
-        return text
-    host = f"[{ipv6(host)}]" if ":" in host else domain(host)
+    host = ipv6(parts.hostname) if ":" in parts.hostname else domain(parts.hostname)
     user, at, _ = parts.netloc.rpartition("@")
-    place = f"{user}{at}{host}" + ("" if port in {None, _PORTS.get(parts.scheme)} else f":{port}")
+    place = f"{user}{at}{authority(host, parts)}"
     return urlunsplit((parts.scheme, place, parts.path or "/", parts.query, parts.fragment))
+
+
+def split(text: str) -> SplitResult | None:
+    """The parts of a URL; None where there are none, or its port is no port."""
+    try:
+        found = urlsplit(text)
+        _ = found.port  # raises for one that is no port
+    except ValueError:
+        return None
+    return found
+
+
+def authority(host: str, parts: SplitResult) -> str:
+    """A host as it stands in a URL, with the port of these parts where it does not go without saying."""
+    bare = f"[{host}]" if ":" in host else host
+    return bare if parts.port in {None, _PORTS.get(parts.scheme)} else f"{bare}:{parts.port}"
 
 
 def lower(text: str) -> str:
