@@ -38,12 +38,13 @@ from port2port.tlp import UNMARKED
 from port2port.wire import decode_envelope
 
 _NEAR: Final = 4_096  # entries further on, the way is read from the subtrees instead of leaf by leaf
+_LAST_S: Final = 253_402_300_799  # the end of the year 9999; witnesses may say any time up to 2^63
 _SIZES: Final = 32  # the newest sizes that anybody co-signed; the hub forgets those below a witnessed one
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Witnessed:
-    """A checkpoint that a majority of the witnesses co-signed, and when: the median of what they say."""
+    """A checkpoint that a majority of the witnesses co-signed, and when: the (lower) median of what they say."""
 
     signed: SignedCheckpoint
     at: datetime
@@ -103,8 +104,9 @@ class Attestor:
         cosigned = verify_cosignatures(signed, roster.witness_keys())
         if not is_witnessed([item.witness for item in cosigned], roster.witnesses()):
             return None
-        times = sorted(item.time for item in cosigned)  # a minority of liars cannot move the median beyond the others
-        return Witnessed(signed=signed, at=clock.from_ms(times[len(times) // 2] * 1_000))
+        times = sorted(item.time for item in cosigned)
+        middle = times[(len(times) - 1) // 2]  # of two the earlier: one liar alone can date nothing ahead
+        return Witnessed(signed=signed, at=clock.from_ms(min(middle, _LAST_S) * 1_000))
 
     def _checkpoint(self, connection: Connection, size: int) -> SignedCheckpoint:
         root = stored_root(connection, size)

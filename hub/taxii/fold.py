@@ -9,15 +9,16 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final, Protocol
 
 import orjson
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from hub.audience import audience_from
 from hub.store import Lookup, Query
-from hub.tables import BODY, ENTRY, LEAF
+from hub.tables import BODY, ENTRY, LEAF, VISIBILITY
 from hub.taxii.adding import EVERYBODY, Addition, Batch, Head, announce_again, digest_of, lock
 from hub.taxii.attesting import Witnessed
 from hub.taxii.catalogue import TOPICS, number
@@ -30,7 +31,9 @@ from port2port.clock import from_ms
 from port2port.errors import MalformedError, ProfileError
 from port2port.ids import FEDERATION_ISSUER
 from port2port.roster import Roster
+from port2port.sharing import Audience
 from port2port.stix.objects import revoked
+from port2port.tlp import Tlp, at_least_as_strict
 
 logger = logging.getLogger(__name__)
 PER_FOLD: Final = 256
@@ -257,29 +260,57 @@ def _put_plain(work: _Work, entry: Entry, told: Told) -> None:
 
 
 def _take_back(connection: Connection, work: _Work, entry: Entry, place: int, name: tuple[str, str]) -> None:
-    """A retraction without a new version: the hub says it for machines, which would go on alerting."""
+    """A retraction without a new version: the hub says it for machines, which would go on alerting.
+
+    It is told to those alone who may read both the retraction and the version that it is made of.
+    """
     if name not in work.plain or name[0] != entry.issuer:
         return
-    raw = _newest_plain(connection, work, name)
-    if raw is None or orjson.loads(raw).get("revoked") is True:
+    found = _newest_plain(connection, work, name, entry.visibility)
+    if found is None:
+        work.quiet[*name, entry.visibility] = FOR_EVER
+        return
+    visibility, raw = found
+    if orjson.loads(raw).get("revoked") is True:
         return
     try:
         made = revoked(raw, from_ms(entry.received_ms))
     except ProfileError:
         work.quiet[*name, entry.visibility] = FOR_EVER
         return
-    work.put(entry, Told(place=place, raw=made, data=orjson.loads(made)), [(Kind.SIEM, "")])
+    told = Told(place=place, raw=made, data=orjson.loads(made))
+    work.put(replace(entry, visibility=visibility), told, [(Kind.SIEM, "")])
 
 
-def _newest_plain(connection: Connection, work: _Work, name: tuple[str, str]) -> bytes | None:
+def _newest_plain(connection: Connection, work: _Work, name: tuple[str, str], told_to: int) -> tuple[int, bytes] | None:
+    """The newest version that may be told of by an entry of class ``told_to``, and the class that reads both."""
     siem = work.folding.number(Kind.SIEM)
-    fresh = [
-        (one.version_us, raw)
+    rows = [
+        (one.version_us, one.visibility, raw)
         for one, raw in work.additions
         if one.collection == siem and (one.issuer, one.stix_id) == name
     ]
-    rows = _NEWEST_BODY(connection, of=siem, issuer=name[0], ident=name[1])
-    return max([*fresh, *((version_us, bytes(raw)) for version_us, raw in rows)], default=(0, None))[1]
+    rows += _NEWEST_BODY(connection, of=siem, issuer=name[0], ident=name[1])
+    audiences = _audiences(connection, {told_to, *(row[1] for row in rows)})
+    both = []
+    for version_us, visibility, raw in rows:
+        if visibility == told_to or _reaches_all_of(audiences[visibility], audiences[told_to]):
+            both.append((version_us, told_to, bytes(raw)))
+        elif _reaches_all_of(audiences[told_to], audiences[visibility]):
+            both.append((version_us, visibility, bytes(raw)))
+    return max(both)[1:] if both else None
+
+
+def _audiences(connection: Connection, classes: Iterable[int]) -> dict[int, Audience]:
+    rows = connection.execute(sa.select(VISIBILITY.c.id, VISIBILITY.c.key).where(VISIBILITY.c.id.in_(classes)))
+    return {row[0]: audience_from(row[1]) for row in rows}
+
+
+def _reaches_all_of(wide: Audience, narrow: Audience) -> bool:
+    """Whether all members read ``wide``, with all their systems that read ``narrow``, for any purpose."""
+    named = wide.groups or wide.recipients or wide.personal_data or wide.held or wide.handling is not None
+    marked = not at_least_as_strict(wide.marking, Tlp.AMBER) and at_least_as_strict(narrow.marking, wide.marking)
+    return marked and not named and wide.realm == narrow.realm
 
 
 def _put_witnessed(connection: Connection, work: _Work, start: int, after: int, limit: int) -> int:
@@ -341,7 +372,7 @@ _NAMED: Final = Lookup(
     TAXII_ITEM.c.stix_id,
 )
 _NEWEST_BODY: Final = Query(
-    sa.select(TAXII_ITEM.c.version_us, TAXII_BODY.c.raw)
+    sa.select(TAXII_ITEM.c.version_us, TAXII_ITEM.c.visibility, TAXII_BODY.c.raw)
     .join(TAXII_BODY, TAXII_BODY.c.number == TAXII_ITEM.c.body)
     .where(
         TAXII_ITEM.c.collection == sa.bindparam("of"),

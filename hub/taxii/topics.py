@@ -30,7 +30,7 @@ _OF_TYPE: Final[Mapping[str, str]] = {
     ),
 }
 _LITERAL: Final = re.compile(r"'(?:[^'\\]|\\.)*'")
-_PATH: Final = re.compile(r"([a-z][a-z0-9-]*):[a-z_]")
+_PATH: Final = re.compile(r"(?<![a-z0-9-])([a-z][a-z0-9-]*+):[a-z_]")  # each character is looked at once
 
 
 def topics_of(objects: Iterable[Mapping[str, Json]]) -> frozenset[str]:

@@ -249,7 +249,10 @@ def revoked(raw: bytes, modified: datetime) -> bytes:
     data = orjson.loads(raw)
     if "modified" not in data:
         raise ProfileError("an object without versions cannot be revoked")
-    earliest = datetime.fromisoformat(data["modified"]) + timedelta(milliseconds=1)
+    try:
+        earliest = datetime.fromisoformat(data["modified"]) + timedelta(milliseconds=1)
+    except OverflowError as error:
+        raise ProfileError("there is no time after its last version") from error
     return normalise({**data, "revoked": True, "modified": clock.to_text(max(modified, earliest))})
 
 
