@@ -15,9 +15,12 @@ from hub.taxii.errors import TaxiiRequestError, bad
 from hub.taxii.model import Item, Page, Posted, Status
 from hub.taxii.parameters import date_text
 from port2port.clock import from_ms, to_text
+from port2port.limits import LIMITS
 
 MOST_OBJECTS: Final = 1_000
 _STIX: Final = "application/stix+json;version=2.1"
+_NAMES: Final = ("created", "id", "modified", "type")
+_TOO_DEEP: Final = b"[" * LIMITS.json_depth + b"]" * LIMITS.json_depth
 
 
 def of_page(page: Page, cursor: str) -> bytes:
@@ -71,7 +74,20 @@ def taken_apart(raw: bytes) -> tuple[bytes, ...]:
         raise _no_envelope(f"an envelope holds at most {MOST_OBJECTS} objects")
     if not any(_is_object(item) for item in objects):
         raise _no_envelope("none of these is a STIX object")
-    return tuple(orjson.dumps(item, option=orjson.OPT_SORT_KEYS) for item in objects)
+    return tuple(map(_spelled, objects))
+
+
+def _spelled(item: Any) -> bytes:
+    """Canonical; of what the library reads but is too deep for it to write, no more than its names, as deep as needed
+    to be refused for that.
+    """
+    try:
+        return orjson.dumps(item, option=orjson.OPT_SORT_KEYS)
+    except TypeError:
+        names = (
+            {name: item[name] for name in _NAMES if isinstance(item.get(name), str)} if isinstance(item, dict) else {}
+        )
+        return orjson.dumps({**names, "x_deep": orjson.Fragment(_TOO_DEEP)}, option=orjson.OPT_SORT_KEYS)
 
 
 def _is_object(item: object) -> bool:

@@ -26,6 +26,7 @@ from hub.taxii.posting import Caps, Prepared, delete, post, prepare, put, status
 from hub.taxii.seeking import COLUMNS, Mode, Row, Run, begins, merged
 from hub.taxii_tables import TAXII_BODY, TAXII_CLASS, TAXII_ITEM, TAXII_QUIET
 from port2port import clock
+from port2port.limits import MIB
 from port2port.roster import Roster
 from port2port.sharing import Outlet, member_reader
 
@@ -36,6 +37,8 @@ EVERY: Final = frozenset({"all"})
 LOOKED_AT: Final = (
     10_000  # rows beyond the limit that one page looks at; then it ends early and says that there is more
 )
+PAGE_BYTES: Final = 16 * MIB  # of objects; a page that would be larger ends earlier and says that there is more
+_AT_ONCE: Final = 256  # bodies read at once
 _BEGINNING: Final = Position(date_us=0, number=0)
 _NO_HORIZON: Final = 2**62
 _MICROSECOND: Final = timedelta(microseconds=1)
@@ -159,20 +162,37 @@ def _cut(passed: list[Row], limit: int) -> tuple[list[Row], bool]:
 
 
 def _made(view: _View, rows: Sequence[Row], more: bool, *, with_raw: bool, end: Position | None = None) -> Page:
-    bodies = dict(_RAW(view.connection, [row.body for row in rows])) if with_raw else {}
+    bodies, count = _bodies(view, rows) if with_raw else ({}, len(rows))
+    if count < len(rows):
+        rows, more = _cut(list(rows[: count + 1]), count)
+        end = None
     items = tuple(
         Item(
             number=row.rank,
             stix_id=row.stix_id,
             version=row.version or date_text(row.date_us),
             date_us=row.date_us,
-            raw=bytes(bodies[row.body]) if with_raw else b"",
+            raw=bodies[row.body] if with_raw else b"",
         )
         for row in rows
     )
     if end is None and rows:
         end = Position(date_us=rows[-1].date_us, number=rows[-1].rank)
     return Page(items=items, more=more, end=end)
+
+
+def _bodies(view: _View, rows: Sequence[Row]) -> tuple[dict[int, bytes], int]:
+    """The bytes of rows by their number, and of how many rows they fit into one page: of one at least."""
+    bodies: dict[int, bytes] = {}
+    held = 0
+    for start in range(0, len(rows), _AT_ONCE):
+        some = rows[start : start + _AT_ONCE]
+        bodies |= {number: bytes(raw) for number, raw in _RAW(view.connection, [row.body for row in some])}
+        for place, row in enumerate(some, start):
+            held += len(bodies[row.body])
+            if held > PAGE_BYTES and place:
+                return bodies, place
+    return bodies, len(rows)
 
 
 def date_text(date_us: int) -> str:

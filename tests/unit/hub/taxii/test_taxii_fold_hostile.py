@@ -13,15 +13,19 @@ import pytest
 from hub.taxii.attesting import Attestor
 from hub.taxii.fold import Folding
 from hub.taxii.model import Kind
+from hub.taxii.store import PAGE_BYTES
 from hub.taxii.topics import topics_of
+from hub.taxii_tables import TAXII_BODY
 from hub.transparency import Cosigning
 from port2port.checkpoint import cosign
 from port2port.clock import to_ms
-from port2port.database import sqlite_url
+from port2port.database import sqlite_url, write
+from port2port.limits import LIMITS
 from port2port.stix.objects import pattern_equals
 from port2port.tlp import Tlp
 from tests.fakes.federation import Federation, stix_id_of
 from tests.fakes.taxii import TaxiiDesk, consumer, member, taxii_desk
+from tests.fakes.taxii_world import World
 
 WITNESSES = ("beanr", "belgg", "north-sea-port")
 BELGG, NSP = member("belgg"), member("north-sea-port")
@@ -37,6 +41,13 @@ def taxii(tmp_path: Path) -> Iterator[TaxiiDesk]:
         attests=Attestor(made.desk.log, federation=made.fed.name),
         roster=lambda: made.fed.roster,
     )
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def world() -> Iterator[World]:
+    made = World()
     yield made
     made.close()
 
@@ -128,3 +139,27 @@ def test_a_pattern_with_a_name_without_end_is_read_in_no_time() -> None:
     began = time.perf_counter()
     assert topics_of([data]) == {"cyber"}
     assert time.perf_counter() - began < 0.2
+
+
+def test_a_page_of_large_objects_ends_early_and_the_next_goes_on(world: World) -> None:
+    names = [f"note--{number}" for number in range(300)]
+    world.fold([(("a",), name) for name in names])
+    world.now_ms += 1_000
+    world.fold([])
+    write(world.engine, lambda c: c.execute(TAXII_BODY.update().values(raw=bytes(LIMITS.object_bytes))))
+    first = world.page("a", limit=5_000)
+    assert first.more
+    assert sum(len(item.raw) for item in first.items) <= PAGE_BYTES
+    second = world.page("a", limit=5_000, after=first.end)
+    assert not second.more
+    assert [item.stix_id for item in (*first.items, *second.items)] == names
+
+
+def test_an_object_larger_than_a_page_is_a_page(world: World) -> None:
+    world.fold([(("a",), "note--1"), (("a",), "note--2")])
+    world.now_ms += 1_000
+    world.fold([])
+    write(world.engine, lambda c: c.execute(TAXII_BODY.update().values(raw=bytes(PAGE_BYTES + 1))))
+    first = world.page("a")
+    assert ([item.stix_id for item in first.items], first.more) == (["note--1"], True)
+    assert world.names("a", after=first.end) == ["note--2"]

@@ -10,10 +10,13 @@ import orjson
 import pytest
 
 from hub.taxii.answers import MOST_BYTES
+from hub.taxii.envelope import taken_apart
 from hub.taxii.errors import MEDIA_TYPE
 from hub.taxii.model import Kind
 from hub.taxii.parameters import MOST
 from hub.taxii.places import DISCOVERY_PATH, ROOT_PATH
+from port2port.errors import MalformedError
+from port2port.stix.validate import require_depth
 from tests.fakes.taxii_shelf import basic, stix
 from tests.fakes.taxii_site import HOST, SIEM, TERMINAL, Site, in_parts
 
@@ -369,6 +372,19 @@ def test_5_5_what_is_no_envelope_is_refused_and_nothing_of_it_kept(site: Site, b
     found = site.post(site.objects(intake), body)
     assert found.status_code == status
     assert found.headers["content-type"] == MEDIA_TYPE
+
+
+def test_5_5_an_object_that_is_too_deep_is_refused_and_its_neighbours_are_taken(site: Site) -> None:
+    good, deep = orjson.loads(stix(1)), orjson.loads(stix(2))
+    intake = site.collection(Kind.INTAKE, "mpet", seen_by=TERMINAL)
+    nested = b'{"objects":[%b,%b]}' % (stix(1), stix(2)[:-1] + b',"x":' + b"[" * 600 + b"]" * 600 + b"}")
+    found = site.post(site.objects(intake), nested)
+    assert found.status_code == 202
+    kept = taken_apart(nested)
+    assert orjson.loads(kept[0]) == good
+    assert orjson.loads(kept[1])["id"] == deep["id"]
+    with pytest.raises(MalformedError, match="nested deeper"):
+        require_depth(kept[1])
 
 
 def test_5_5_content_longer_than_the_root_says_is_413_whatever_it_claims(site: Site) -> None:
