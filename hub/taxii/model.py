@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import NamedTuple
 
 from port2port.sharing import Outlet, Reader
 
@@ -73,9 +74,11 @@ class Position:
     number: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Item:
-    """One version of one object in a collection. ``raw`` is the object byte for byte; empty where not asked for."""
+class Item(NamedTuple):
+    """One version of one object in a collection. ``raw`` is the object byte for byte; empty where not asked for.
+
+    A tuple, since a page makes a thousand.
+    """
 
     number: int
     stix_id: str

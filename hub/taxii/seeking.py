@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import heapq
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from functools import cache
@@ -27,7 +27,7 @@ _NO_CLASS: Final = -1
 
 
 class Row(NamedTuple):
-    """What a page needs of an item before its bytes."""
+    """What a page needs of an item before its bytes. ``others``: None where the collection has its id only once."""
 
     visibility: int
     date_us: int
@@ -37,6 +37,7 @@ class Row(NamedTuple):
     version: str
     version_us: int
     body: int
+    others: int | None
 
 
 class Mode(Enum):
@@ -59,9 +60,18 @@ class Run:
     drained: bool = False
 
 
+_EDGE: Final = TAXII_ITEM.alias("edge_of_id")
+_SECOND: Final = (
+    sa.select(sa.literal_column("1", sa.Integer()))
+    .where(_EDGE.c.collection == TAXII_ITEM.c.collection, _EDGE.c.stix_id == TAXII_ITEM.c.stix_id, _EDGE.c.edge > 0)
+    .correlate(TAXII_ITEM)
+    .limit(1)
+    .offset(1)
+    .scalar_subquery()
+)
 COLUMNS: Final = (
     *(TAXII_ITEM.c.visibility, TAXII_ITEM.c.date_us, TAXII_ITEM.c.rank, TAXII_ITEM.c.issuer, TAXII_ITEM.c.stix_id),
-    *(TAXII_ITEM.c.version, TAXII_ITEM.c.version_us, TAXII_ITEM.c.body),
+    *(TAXII_ITEM.c.version, TAXII_ITEM.c.version_us, TAXII_ITEM.c.body, _SECOND.label("others")),
 )
 
 
@@ -84,6 +94,9 @@ def merged(
             _fill(connection, mode, some[start : start + _SIZES[-1]], {**given, "most": most})
 
     fill(runs)
+    if len(runs) == 1:
+        yield from _through(runs[0], fill)
+        return
     heap = [(run.rows[0].date_us, run.rows[0].rank, place) for place, run in enumerate(runs) if run.rows]
     heapq.heapify(heap)
     while heap:
@@ -99,12 +112,22 @@ def merged(
         yield row
 
 
+def _through(run: Run, fill: Callable[[Sequence[Run]], None]) -> Iterator[Row]:
+    """The rows of one run, from what was read of it on."""
+    while run.rows:
+        yield from run.rows
+        run.date_us = run.rows[-1].date_us + 1
+        run.rows.clear()
+        if not run.drained:
+            fill([run])
+
+
 def _fill(connection: Connection, mode: Mode, runs: Sequence[Run], given: dict[str, Any]) -> None:
     size = next(size for size in _SIZES if size >= len(runs))
     for place in range(size):
         given |= _parameters(mode, place, runs[place] if place < len(runs) else None)
     for values in _seek(mode, size)(connection, **given):
-        runs[values[0]].rows.append(Row._make(values[1:]))
+        runs[values[-1]].rows.append(Row._make(values[:-1]))
     for run in runs:
         run.drained = len(run.rows) < given["most"]
 
@@ -143,4 +166,4 @@ def _run(mode: Mode, place: int) -> sa.Select[Any]:
         where.append(TAXII_ITEM.c.kind == sa.bindparam(f"k{place}"))
     number: sa.Label[int] = sa.literal_column(str(place), sa.Integer()).label("place")
     most: sa.BindParameter[int] = sa.bindparam("most", type_=sa.Integer())
-    return sa.select(number, *COLUMNS).where(*where).order_by(TAXII_ITEM.c.date_us).limit(most)
+    return sa.select(*COLUMNS, number).where(*where).order_by(TAXII_ITEM.c.date_us).limit(most)

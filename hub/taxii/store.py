@@ -167,14 +167,8 @@ def _made(view: _View, rows: Sequence[Row], more: bool, *, with_raw: bool, end: 
         rows, more = _cut(list(rows[: count + 1]), count)
         end = None
     items = tuple(
-        Item(
-            number=row.rank,
-            stix_id=row.stix_id,
-            version=row.version or date_text(row.date_us),
-            date_us=row.date_us,
-            raw=bodies[row.body] if with_raw else b"",
-        )
-        for row in rows
+        Item(rank, stix_id, version or date_text(date_us), date_us, bodies.get(body, b""))
+        for _, date_us, rank, _, stix_id, version, _, body, _ in rows
     )
     if end is None and rows:
         end = Position(date_us=rows[-1].date_us, number=rows[-1].rank)
@@ -274,21 +268,21 @@ class _Object:
 
 
 def _passing(view: _View, rows: Sequence[Row]) -> list[Row]:
-    objects = _objects(view, {row.stix_id for row in rows})
+    wanted = view.wanted
+    shared = {row.stix_id for row in rows if row.others is not None}
+    objects = _objects(view, shared) if shared else {}
     quiet = _quiet(view, {row.stix_id for row in rows}) if view.knows else {}
     return [
         row
         for row in rows
-        if row.body > quiet.get((row.issuer, row.stix_id), -_NO_HORIZON)
-        and _is_wanted(view.wanted, row, objects[row.stix_id])
+        if (not quiet or row.body > quiet.get((row.issuer, row.stix_id), -_NO_HORIZON))
+        and (_is_only(wanted, row) if row.others is None else _is_wanted(wanted, row, objects[row.stix_id]))
     ]
 
 
 def _is_wanted(wanted: frozenset[str], row: Row, known: _Object) -> bool:
     if row.issuer != known.issuer:
         return False
-    if len(known.edges) == 1 and known.edges[0][2] == OLDEST | NEWEST:  # as of nearly every object: one version, once
-        return not wanted.isdisjoint(_WORDS) or _is_named(wanted, row)
     if "last" in wanted and row.body == _edge(known, NEWEST):
         return True
     if "first" in wanted and row.body == _edge(known, OLDEST):
@@ -296,6 +290,11 @@ def _is_wanted(wanted: frozenset[str], row: Row, known: _Object) -> bool:
     if any(version == row.version_us and body < row.body for version, body, _ in known.edges):
         return False
     return "all" in wanted or _is_named(wanted, row)
+
+
+def _is_only(wanted: frozenset[str], row: Row) -> bool:
+    """As ``_is_wanted`` of what nearly every object is: one version, once in the collection."""
+    return not wanted.isdisjoint(_WORDS) or _is_named(wanted, row)
 
 
 def _is_named(wanted: frozenset[str], row: Row) -> bool:
