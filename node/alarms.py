@@ -63,6 +63,8 @@ class Code(Enum):
     ROTA_WRONG = "ROTA_WRONG"
     NOT_SEEN = "NOT_SEEN"
     WARNING_LISTS = "WARNING_LISTS"
+    SENSOR_FAILED = "SENSOR_FAILED"
+    SENSOR_SILENT = "SENSOR_SILENT"
 
 
 _WARNINGS: Final = frozenset(
@@ -77,6 +79,8 @@ _WARNINGS: Final = frozenset(
         Code.NOTICES_HELD,
         Code.NOT_SEEN,
         Code.WARNING_LISTS,
+        Code.SENSOR_FAILED,
+        Code.SENSOR_SILENT,
     }
 )
 LEVELS: Final[Mapping[Code, Level]] = {code: Level.WARNING if code in _WARNINGS else Level.CRITICAL for code in Code}

@@ -29,6 +29,7 @@ from node.detectors.base import RecordDetector
 from node.detectors.recorded import Territory
 from node.findings import Finding
 from node.records import Record
+from node.sensor_health import Log, SensorHealth
 from node.settings import CyberSettings
 from node.sightings import Sighted
 from node.store import NodeStore
@@ -37,6 +38,7 @@ from node.watch import NETWORK_TYPES, Decision, ManyFacts, Match, Past, WatchedI
 from port2port.clock import Clock
 from port2port.errors import Port2PortError
 from port2port.failpoints import reach
+from port2port.metrics import Metrics
 from port2port.patterns import IndexKey, Value, spelled
 
 logger = logging.getLogger(__name__)
@@ -46,11 +48,9 @@ _ADDRESSES: Final = frozenset({"ipv4-addr:value", "ipv6-addr:value"})
 Due = tuple[Sighted, Decision]
 
 
-class Source(Protocol):
+class Source(Log, Protocol):
     """One log: how it is followed, and how a line of it is read."""
 
-    @property
-    def name(self) -> str: ...
     def read(self, position: TailPosition | None) -> Chunk:
         """The lines behind a place. Blocks; raises Port2PortError where the log cannot be read now."""
 
@@ -108,6 +108,7 @@ class CyberFlow:
         *,
         clock: Clock,
         detectors: Callable[[], Sequence[RecordDetector]] = tuple,
+        metrics: Metrics | None = None,
     ) -> None:
         self._store = store
         self._desk = desk
@@ -118,6 +119,7 @@ class CyberFlow:
         self._places: dict[str, TailPosition | None] = {}
         self._waiting: dict[str, _Looked] = {}
         self._failing: set[str] = set()
+        self.health = SensorHealth(self._sources, clock, metrics or Metrics("port2port_node"))
 
     async def run(self) -> None:
         """Follow the logs until cancelled; a finished one ends alone."""
@@ -127,6 +129,7 @@ class CyberFlow:
                 for source in self._sources:
                     tasks.create_task(self._follow(source), name=f"source {source.name}")
                 tasks.create_task(self._housekeeping(), name="records housekeeping")
+                tasks.create_task(self.health.run(self._store), name="sensor health")
         finally:
             for source in self._sources:
                 source.close()
@@ -134,6 +137,7 @@ class CyberFlow:
     async def start(self) -> None:
         """Make the detectors; every log is taken up where the last run left it."""
         self._detectors = tuple(await asyncio.to_thread(self._make))
+        await self.health.resume(self._store)
 
     async def take(self, source: Source) -> Chunk | None:
         """One batch of a log, to the end; None where there was nothing to do."""
@@ -145,6 +149,7 @@ class CyberFlow:
             async with self._desk.busy:
                 return await self._keep(source, waiting)
         chunk = await asyncio.to_thread(source.read, before)
+        self.health.looked(source.name, missing=chunk.missing)
         after = chunk.position
         if after is None or (chunk.is_empty and after == before):
             return chunk if chunk.ended else None
@@ -161,6 +166,7 @@ class CyberFlow:
         reach("node.after_commit")
         del self._waiting[source.name]
         self._places[source.name] = looked.batch.position
+        self.health.took(source.name, looked.batch.counted)
         return looked.chunk
 
     # --- looking --------------------------------------------------------------------------------------------------
@@ -215,8 +221,10 @@ class CyberFlow:
             if source.name not in self._failing:
                 logger.warning("a log cannot be read", extra={"source": source.name, "code": error.code})
             self._failing.add(source.name)
+            self.health.failed(source.name, error.text)
             return None
         self._failing.discard(source.name)
+        self.health.went_well(source.name)
         return chunk
 
     async def _housekeeping(self) -> None:

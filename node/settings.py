@@ -65,6 +65,12 @@ class SourceSettings(Settings):
     follow: bool = Field(
         default=True, description="`eve`, `zeek`: wait for more lines; false for a log that is finished."
     )
+    silent_minutes: float = Field(
+        default=60.0,
+        ge=1,
+        le=10_080,
+        description="`eve`, `zeek`: an alarm when a log that is followed has nothing new for so long.",
+    )
     speed: float = Field(default=1.0, gt=0, le=100_000, description="`file`: how much faster than it was recorded.")
     source_class: Literal["open_radio", "local", "authenticated"] = Field(
         default="open_radio", description="How far the way into the node can be trusted."

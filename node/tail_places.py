@@ -48,7 +48,7 @@ class TailPosition:
 class Chunk:
     """Some lines, and the place behind them. ``lost``: the file went away, perhaps with lines nobody had read.
 
-    ``ended`` is said of a finished log alone: nothing more will come.
+    ``ended`` is said of a finished log alone: nothing more will come. ``missing``: under its name there is no file now.
     """
 
     position: TailPosition | None
@@ -56,6 +56,7 @@ class Chunk:
     too_long: int = 0
     lost: bool = False
     ended: bool = False
+    missing: bool = False
 
     @property
     def is_empty(self) -> bool:

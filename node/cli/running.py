@@ -8,6 +8,7 @@ import logging
 import random
 import signal
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import timedelta
 from functools import partial
 from pathlib import Path
 
@@ -256,6 +257,7 @@ def cyber_of(node: Node, pipeline: Pipeline) -> CyberFlow:
         [log_of(source) for source in settings.sources if source.is_network_sensor],
         clock=node.clock,
         detectors=detectors,
+        metrics=node.metrics,
     )
 
 
@@ -264,7 +266,10 @@ def log_of(source: SourceSettings) -> LogSource:
     if source.path is None:
         raise ConfigurationError(f"{source.name}: {source.kind} needs path")
     source_class = SourceClass[source.source_class.upper()]
-    return LogSource(source.name, source.kind, source.path, source_class, follow=source.follow)
+    silent_after = timedelta(minutes=source.silent_minutes)
+    return LogSource(
+        source.name, source.kind, source.path, source_class, follow=source.follow, silent_after=silent_after
+    )
 
 
 def transport_of(source: SourceSettings, queue: LineQueue, clock: Clock) -> Transport:

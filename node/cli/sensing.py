@@ -1,4 +1,4 @@
-"""``sensors``: what was read of each log of a network sensor, and which lines were no records."""
+"""``sensors``: what was read of each log of a network sensor, what is wrong with it, which lines were no records."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from datetime import datetime
 from functools import partial
 from typing import Final
 
-from node import tail_places
+from node import sensor_health, tail_places
 from node.cli.desk import Desk, show
 from node.tail_places import BadLine, Counted
 from port2port.canonical import Json
@@ -22,12 +22,15 @@ def run(args: argparse.Namespace) -> int:
     with Desk.open(args.config) as desk:
         counted = desk.read(tail_places.counted)
         bad = desk.read(partial(tail_places.bad_lines, limit=SHOWN))
+        wrong = desk.read(sensor_health.standing)
         logs = [source.name for source in desk.settings.sources if source.is_network_sensor]
         value: dict[str, Json] = {
             "logs": [_log(name, counted.get(name)) for name in (*logs, *(sorted(counted.keys() - {*logs})))],
             "bad_lines": [_bad(one) for one in bad],
+            "alarms": [{"name": one.subject, "code": one.code.value, "text": one.text} for one in wrong],
         }
         lines = [_line(name, counted.get(name)) for name in logs] or ["no network sensor in the settings"]
+        lines += [f"alarm: {one.text}" for one in wrong]
         lines += [f"no record: {one.source} {to_text(one.at)}  {one.why}  {_head(one)}" for one in bad]
         show(args, value, lines)
     return 0

@@ -11,7 +11,7 @@ from node.sensors.transports.tail import FileTail
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from datetime import datetime
+    from datetime import datetime, timedelta
     from pathlib import Path
 
     from node.observations import SourceClass
@@ -25,7 +25,18 @@ ZEEK: Final = "zeek"
 class LogSource:
     """Satisfies ``node.cyber.Source``. ``kind`` is ``eve`` or ``zeek``; a finished log is not followed."""
 
-    def __init__(self, name: str, kind: str, path: Path, source_class: SourceClass, *, follow: bool = True) -> None:
+    def __init__(
+        self,
+        name: str,
+        kind: str,
+        path: Path,
+        source_class: SourceClass,
+        *,
+        follow: bool = True,
+        silent_after: timedelta | None = None,
+    ) -> None:
+        self._kind = kind
+        self._silent_after = silent_after if follow else None
         self._source_class = source_class
         self._tail = FileTail(name, path, follow=follow)
         # A log of Zeek whose lines do not say what they are of is named after it: dns.log, conn.2026-11-22.log.
@@ -35,6 +46,14 @@ class LogSource:
     @property
     def name(self) -> str:
         return self._tail.name
+
+    @property
+    def kind(self) -> str:
+        return self._kind
+
+    @property
+    def silent_after(self) -> timedelta | None:
+        return self._silent_after
 
     def read(self, position: TailPosition | None) -> Chunk:
         """The lines behind a place. Raises TailError."""

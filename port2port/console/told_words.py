@@ -338,6 +338,12 @@ ALARMS: Final = (
     N_("no majority of the witnesses has co-signed entries beyond %(entry)s for a minute"),
     N_("this software is %(version)s, the federation asks for %(minimum)s or newer: upgrade this node"),
     N_("the TLS certificate could not be renewed: %(why)s"),
+    N_("the log of %(source)s fails: %(why)s"),
+    N_("nothing new in the log of %(source)s since %(at)s"),
+    N_("the log is not there"),
+    N_("the log is no regular file"),
+    N_("the log cannot be read: %(why)s"),
+    N_("many of its lines are no records; see: port2port-node sensors"),
 )
 FINDINGS: Final = (
     N_("%(subject)s (ship type %(type)s) moves at %(speed)s kn in %(place)s, limit %(limit)s kn"),

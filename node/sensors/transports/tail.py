@@ -95,7 +95,7 @@ class FileTail:
             lost = position is not None and position.offset > 0
             here = self._start(self._after(position))
             if here is None:
-                return Chunk(position=position)
+                return Chunk(position=position, missing=True)
         assert self._fd is not None  # _placed and _start open it
         chunk = _cut(os.pread(self._fd, CHUNK_BYTES, here.offset), here)
         if chunk.position != here:
@@ -198,7 +198,7 @@ class FileTail:
         younger = self._younger(here)
         if younger is None:
             self._at_end = 0
-            return Chunk(position=here)
+            return Chunk(position=here, missing=not self._path.exists())
         self._at_end += 1
         if self._at_end < SETTLED:
             return Chunk(position=here)

@@ -10,8 +10,10 @@ from sqlalchemy.engine import Connection
 
 from node import tail_places
 from node.__main__ import main
+from node.alarms import Alarm, Code, raise_alarm
 from node.store import open_store
 from node.tail_places import BadLine, Counted, TailPosition
+from port2port.clock import to_ms
 from port2port.database import sqlite_url
 from tests.fakes.cyber import NOW
 
@@ -55,3 +57,17 @@ def test_sensors_tell_what_was_read_of_each_log(tmp_path: Path, capsys: pytest.C
     assert second.endswith("RECORD: the line is not JSON  \\x1b[2J{")
     value = json.loads(told(config, capsys, "--json"))
     assert (value["logs"][0]["bad"], value["bad_lines"][0]["source"]) == (6, "ids")
+
+
+def test_sensors_tell_which_log_fails(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    config = tmp_path / "node.toml"
+    config.write_text(BASE + LOG)
+    text = "the log of ids fails: the log is not there"
+    store = open_store(sqlite_url(tmp_path / "node.db"))
+    alarm = Alarm(code=Code.SENSOR_FAILED, subject="ids", text=text)
+    store.write_now(lambda connection: raise_alarm(connection, alarm, to_ms(NOW)))
+    store.close()
+    assert told(config, capsys) == f"ids: nothing read yet\nalarm: {text}\n"
+    assert json.loads(told(config, capsys, "--json"))["alarms"] == [
+        {"name": "ids", "code": "SENSOR_FAILED", "text": text}
+    ]
