@@ -35,8 +35,8 @@ class Seen(StrEnum):
 class Poll:
     """One answered request of a consumer. Dates are microseconds; ``collection`` is empty outside of any.
 
-    ``first_us`` and ``last_us`` are the dates of the first and last item it was given. ``polling`` is false for a
-    request about single objects, which moves no cursor.
+    ``begins_us`` is the date behind which it asked, ``first_us`` and ``last_us`` are the dates of the first and last
+    item it was given. ``polling`` is false for a request about single objects, which moves no cursor.
     """
 
     consumer: Consumer
@@ -44,6 +44,7 @@ class Poll:
     at_ms: int
     collection: str = ""
     polling: bool = False
+    begins_us: int = 0
     first_us: int | None = None
     last_us: int | None = None
     delivered: int = 0
@@ -133,10 +134,13 @@ def _noted(connection: Connection, poll: Poll) -> bool:
 
 
 def _restarted(row: sa.RowMapping, poll: Poll) -> bool:
-    """Given what it was given first of all, though it had come further."""
+    """Asked from before the first that it was ever given, though it had come further.
+
+    What it is given then says less: the oldest objects may have newer versions, which stand at the end.
+    """
     if not poll.polling or poll.first_us is None or row["first_us"] is None or row["cursor_us"] is None:
         return False
-    return bool(poll.first_us <= row["first_us"] < row["cursor_us"])
+    return bool(poll.begins_us < row["first_us"] < row["cursor_us"])
 
 
 def _told(connection: Connection, what: Seen, poll: Poll, tell: Tell) -> None:

@@ -55,11 +55,14 @@ class Call:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Given:
-    """An answer, and what a consumer was given by it. ``polling`` is true for a turn through a collection."""
+    """An answer, and what a consumer was given by it. ``polling`` is true for a turn through a collection, which
+    holds what was added behind ``begins_us``.
+    """
 
     answer: Answer
     collection: str = ""
     polling: bool = False
+    begins_us: int = 0
     page: Page = field(default_factory=lambda: Page(items=(), more=False, end=None))
 
 
@@ -127,6 +130,8 @@ def _versions(call: Call) -> Given:
 
 def _status(call: Call) -> Given:
     principal = call.admitted.principal
+    if not parameters.is_uuid(call.place.ident):
+        raise absent()
     for collection in call.server.shelf.collections(principal):
         if collection.can_write:
             found = call.server.shelf.status(call.connection, principal, collection, call.place.ident)
@@ -184,6 +189,7 @@ def _turned(call: Call, known: frozenset[str], write: Callable[[Page, str], byte
         answer=Answer(body=write(page, following), headers=_dates(page)),
         collection=collection.id,
         polling=call.place.endpoint is Endpoint.OBJECTS and not filters.ids,
+        begins_us=max(filters.added_after_us or 0, 0 if after is None else after.date_us),
         page=page,
     )
 

@@ -199,6 +199,7 @@ class TaxiiApp:
                 at_ms=to_ms(self._parts.clock.now()),
                 collection=given.collection,
                 polling=given.polling,
+                begins_us=given.begins_us,
                 first_us=min(dates, default=None),
                 last_us=max(dates, default=None),
                 delivered=len(dates) if given.polling else 0,

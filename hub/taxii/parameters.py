@@ -28,6 +28,7 @@ _STIX_TYPE: Final = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,248}[a-z0-9])?")
 _STIX_ID: Final = re.compile(
     r"[a-z0-9](?:[a-z0-9-]{0,248}[a-z0-9])?--[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
 )
+_UUID: Final = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _SPEC_VERSION: Final = re.compile(r"\d{1,3}\.\d{1,3}")
 _WORDS: Final = frozenset({"first", "last", "all"})
 ADDED_AFTER: Final = "added_after"
@@ -71,6 +72,11 @@ def parse(query: bytes, known: frozenset[str]) -> Asked:
 def is_stix_id(text: str) -> bool:
     """Whether it has the form of an object's id: nothing else is looked for."""
     return bool(_STIX_ID.fullmatch(text))
+
+
+def is_uuid(text: str) -> bool:
+    """Whether it has the form of a status' id: nothing else is looked for."""
+    return bool(_UUID.fullmatch(text))
 
 
 def microseconds(text: str) -> int:

@@ -264,6 +264,16 @@ def test_a_reader_that_had_come_far_and_begins_anew_is_told_of_once_a_day(site: 
     assert [what for what, _ in noted(site)] == ["consumer-restarted"]
 
 
+def test_a_reader_that_begins_anew_is_told_of_though_the_oldest_object_has_a_newer_version(site: Site) -> None:
+    siem = site.collection(Kind.SIEM)
+    site.shelf.add(siem, *map(stix, range(4)))
+    poll(site)
+    noted(site)
+    site.shelf.add(siem, stix(0, version=1))
+    poll(site)
+    assert [what for what, _ in noted(site)] == ["consumer-restarted"]
+
+
 def test_a_manifest_and_a_look_at_the_collections_deliver_nothing(site: Site) -> None:
     siem = site.collection(Kind.SIEM)
     site.shelf.add(siem, stix(1))
