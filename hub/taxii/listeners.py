@@ -1,8 +1,8 @@
 """The two listeners of the TAXII server: TLS, sockets, and stopping in time.
 
 Members show the certificate of their node, of our CA, over TLS 1.3 alone. Consumers show nothing in TLS; their
-certificate's authority is one that their systems know. A connection that sends no whole request head in time is
-ended, so that silent ones do not keep others out.
+certificate's authority is one that their systems know. A connection that sends no whole request head in time, the
+first or a later one, is ended, so that silent ones do not keep others out.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import ssl
+import sys
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -17,6 +18,7 @@ from typing import Final
 
 from starlette.types import ASGIApp
 from uvicorn import Config
+from uvicorn.protocols.http.h11_impl import RequestResponseCycle
 
 from hub.ca import ServerIdentity
 from hub.settings import TaxiiSettings, split_address
@@ -24,18 +26,29 @@ from port2port.console.serving import CertificateProtocol, QuietServer, finished
 from port2port.errors import ConfigurationError
 
 _HEAD_BYTES: Final = 32 * 1024
-_HEAD_S: Final = 20.0
 _BACKLOG: Final = 256
 _CONNECTIONS: Final = 1_000
 _KEEP_ALIVE_S: Final = 65  # longer than the pause between two pages of a slow client
 
 
-class _Protocol(CertificateProtocol):
-    """Ends a connection whose first request head does not come."""
+class PatientProtocol(CertificateProtocol):
+    """Ends a connection on which the next request head does not come, or the last answer is not taken.
+
+    The library ends idle ones, but counts one that sent a single byte as busy for ever.
+    """
+
+    head_s = 20.0
+    idle_s = _KEEP_ALIVE_S + 20.0
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn does
         super().connection_made(transport)
-        self._patience = self.loop.call_later(_HEAD_S, self._give_up)
+        self._patience = self.loop.call_later(self.head_s, self._give_up, None, 0)
+
+    def on_response_complete(self) -> None:
+        """From now on the next request is waited for."""
+        done = self.cycle
+        super().on_response_complete()
+        self._wait(self.idle_s, done, sys.maxsize)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._patience.cancel()
@@ -47,8 +60,18 @@ class _Protocol(CertificateProtocol):
         if self.transport.is_closing() and not self.transport.get_write_buffer_size():
             self.transport.abort()
 
-    def _give_up(self) -> None:
-        if self.cycle is None:
+    def _wait(self, seconds: float, done: RequestResponseCycle, unsent: int) -> None:
+        self._patience.cancel()
+        self._patience = self.loop.call_later(seconds, self._give_up, done, unsent)
+
+    def _give_up(self, done: RequestResponseCycle | None, unsent: int) -> None:
+        """Unless there is a newer request, or somebody slow still takes the answer to ``done``."""
+        left = self.transport.get_write_buffer_size()
+        if self.cycle is not done:
+            return
+        if done is not None and 0 < left < unsent:
+            self._wait(self.head_s, done, left)
+        else:
             self.transport.abort()
 
 
@@ -91,7 +114,7 @@ class Listener:
         self.port: int = self._socket.getsockname()[1]
         self._config = Config(
             app,
-            http=_Protocol,
+            http=PatientProtocol,
             ws="none",
             lifespan="off",
             log_config=None,
