@@ -34,6 +34,7 @@ _AT_ONCE: Final = 500
 _IN: Final = 400  # bound variables of one question
 SAMPLE_BYTES: Final = 4_096
 TEXT_CHARS: Final = 300
+APART_MOST: Final = 5_000  # of one source and reason: the newest
 EMPTY: Final = b""
 
 
@@ -86,10 +87,29 @@ def keep(connection: Connection, source: str, stix_id: str, values: Mapping[str,
     """Write what is known of an object, over what was known."""
     where = (_OBJECT.c.source == source, _OBJECT.c.stix_id == stix_id)
     if not connection.execute(sa.update(_OBJECT).where(*where).values(**values)).rowcount:
-        blank = {"digest": EMPTY, "salt": EMPTY, "raw": EMPTY, "at_ms": 0}
-        texts = dict.fromkeys(("modified", "outcome", "reason", "tlp", "container_tlp", "draft"), "")
-        name = {"source": source, "stix_id": stix_id}
-        connection.execute(sa.insert(_OBJECT).values({**name, **texts, **blank, **values}))
+        connection.execute(sa.insert(_OBJECT).values(_blank(source, stix_id, **values)))
+
+
+def contain(
+    connection: Connection, source: str, held: Mapping[str, Tlp], known: Mapping[str, Known], at_ms: int
+) -> None:
+    """Write how strictly containers mark these objects, met or not; ``known`` are those that are there already."""
+    rows = [{"at_source": source, "at_id": ident, "held": tlp.value, "now": at_ms} for ident, tlp in held.items()]
+    there = [row for row in rows if row["at_id"] in known]
+    new = [
+        _blank(source, ident, at_ms=at_ms, container_tlp=tlp.value) for ident, tlp in held.items() if ident not in known
+    ]
+    at = (_OBJECT.c.source == sa.bindparam("at_source"), _OBJECT.c.stix_id == sa.bindparam("at_id"))
+    change = sa.update(_OBJECT).where(*at).values(container_tlp=sa.bindparam("held"), at_ms=sa.bindparam("now"))
+    if there:
+        connection.execute(change, there)
+    if new:
+        connection.execute(sa.insert(_OBJECT), new)
+
+
+def count(connection: Connection, source: str) -> int:
+    """How many objects of a source are known."""
+    return connection.scalar(sa.select(sa.func.count()).select_from(_OBJECT).where(_OBJECT.c.source == source)) or 0
 
 
 def name_values(connection: Connection, source: str, stix_id: str, keys: Iterable[str]) -> None:
@@ -163,6 +183,16 @@ def set_apart(
     return True
 
 
+def forget_apart(connection: Connection, source: str, code: str) -> None:
+    """Let go of the oldest that were set apart for this reason, beyond ``APART_MOST``; counts of feeds stay."""
+    of, (at, digest) = (_APART.c.source == source, _APART.c.code == code), (_APART.c.at_ms, _APART.c.digest)
+    newest = sa.select(at, digest).where(*of).order_by(at.desc(), digest.desc())
+    last = connection.execute(newest.offset(APART_MOST).limit(1)).first()
+    if last is not None:
+        beyond = sa.or_(at < last.at_ms, sa.and_(at == last.at_ms, digest <= last.digest))
+        connection.execute(sa.delete(_APART).where(*of, beyond))
+
+
 def apart(connection: Connection, *, limit: int = 100) -> list[Apart]:
     """What was set apart, the newest first."""
     query = sa.select(_APART).order_by(_APART.c.at_ms.desc(), _APART.c.source, _APART.c.digest).limit(limit)
@@ -207,6 +237,12 @@ def outcomes(connection: Connection) -> dict[str, dict[str, int]]:
     for source, outcome, count in connection.execute(query.group_by(_OBJECT.c.source, _OBJECT.c.outcome)):
         found.setdefault(source, {})[outcome] = count
     return found
+
+
+def _blank(source: str, stix_id: str, **values: Any) -> dict[str, Any]:
+    blank = {"digest": EMPTY, "salt": EMPTY, "raw": EMPTY, "at_ms": 0}
+    texts = dict.fromkeys(("modified", "outcome", "reason", "tlp", "container_tlp", "draft"), "")
+    return {"source": source, "stix_id": stix_id, **texts, **blank, **values}
 
 
 def _plain(text: str) -> str:

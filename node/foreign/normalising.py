@@ -8,6 +8,7 @@ where the federation had said it before.
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -27,6 +28,7 @@ from port2port.stix.validate import ValidObject
 from port2port.tlp import Tlp
 
 VALID_FOR: Final = timedelta(days=14)
+FAR_TOO_LARGE: Final = 6 * LIMITS.object_bytes  # as JSON with escapes, of which normal form has none
 MOMENT_CHARS: Final = 40  # longer than any precision
 # What an officer can act on, or read as it stands; the rest is context that is counted, and makes no draft.
 DRAFTED: Final = frozenset(
@@ -71,6 +73,8 @@ class Normaliser:
         """The object under its effective marking. Raises OddError, whatever it is."""
         try:
             kept, left = self._kept(data)
+            if len(json.dumps(kept)) > FAR_TOO_LARGE:  # before the time that a profile takes for it
+                raise OddError(f"larger than the {LIMITS.object_bytes} bytes that an object may have")
             said = {**kept, "object_marking_refs": [TLP_IDS[tlp]]}
             if data["type"] == "indicator":
                 said.setdefault("valid_until", _end(data, now))

@@ -9,8 +9,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from hashlib import sha256
+from itertools import islice
 from typing import Any, Final
 
+from port2port.limits import LIMITS
 from port2port.observables import observable
 from port2port.patterns import PatternError, guards_in
 
@@ -54,7 +56,7 @@ def _named(data: Mapping[str, Any]) -> Iterator[tuple[str, object]]:
         yield from _asked_for(data)
         return
     hashes = data.get("hashes") if kind == "file" else None
-    for name, value in hashes.items() if isinstance(hashes, dict) else ():
+    for name, value in islice(hashes.items(), HASHES_MOST) if isinstance(hashes, dict) else ():
         yield f"file:hashes.{name}", value
     for name in _PROPERTIES.get(kind, ()):
         if name in data:
@@ -62,12 +64,15 @@ def _named(data: Mapping[str, Any]) -> Iterator[tuple[str, object]]:
 
 
 def _asked_for(data: Mapping[str, Any]) -> frozenset[tuple[str, Any]]:
-    if data.get("pattern_type") != "stix":
+    """Of a longer pattern than the profile has, nothing: it is refused, and reading it could take minutes."""
+    pattern = data.get("pattern")
+    if data.get("pattern_type") != "stix" or not isinstance(pattern, str) or len(pattern) > LIMITS.pattern_chars:
         return frozenset()
     try:
-        return guards_in(str(data.get("pattern", ""))) or frozenset()
+        return guards_in(pattern) or frozenset()
     except PatternError:
         return frozenset()
 
 
 _PLAIN_CHARS: Final = 200
+HASHES_MOST: Final = 32  # of one file: more than there are algorithms

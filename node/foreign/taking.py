@@ -132,6 +132,7 @@ def take(connection: Connection, source: Source, items: Sequence[Item], desk: De
         if one is not None:
             ready[one.ident] = one
     counts["drafts"] += _draft(at, list(ready.values()))
+    keeping.forget_apart(connection, source.name, OddError.code)
     return counts
 
 
@@ -193,15 +194,18 @@ def _tighten(connection: Connection, source: Source, held: Mapping[str, Tlp], no
     """Remember what containers say; what is in an open draft already is tightened, what went out is set apart."""
     before = keeping.known(connection, source.name, held)
     changed = 0
-    for ident, tlp in held.items():
+    news = {ident: tlp for ident, tlp in held.items() if not _is_held(before.get(ident), tlp)}
+    keeping.contain(connection, source.name, news, before, to_ms(now))
+    for ident, tlp in news.items():
         one = before.get(ident)
-        if one is not None and one.container is not None and at_least_as_strict(one.container, tlp):
-            continue
-        keeping.keep(connection, source.name, ident, {"container_tlp": tlp.value, "at_ms": to_ms(now)})
         if one is not None and one.draft and one.tlp is not None and not at_least_as_strict(one.tlp, tlp):
             _tighten_draft(connection, source, ident, one, tlp=tlp, now=now)
             changed += 1
     return changed
+
+
+def _is_held(one: Known | None, tlp: Tlp) -> bool:
+    return one is not None and one.container is not None and at_least_as_strict(one.container, tlp)
 
 
 def _tighten_draft(connection: Connection, source: Source, ident: str, one: Known, *, tlp: Tlp, now: datetime) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
@@ -22,6 +23,7 @@ from node.foreign.normalising import Normaliser
 from node.foreign.taking import PER_DRAFT, Source, survey, take
 from node.store import NodeStore
 from port2port import statement as stm
+from port2port.clock import to_ms
 from port2port.imported import Grade, imported_in
 from port2port.patterns import TemplateCache
 from port2port.stix.markings import TLP_IDS
@@ -282,3 +284,37 @@ def test_normalised_objects_are_what_hub_and_receivers_take() -> None:
     validator = StixValidator(TemplateCache())
     made = Normaliser(validator.validate).normalise(an_indicator(), tlp=Tlp.GREEN, grade=Grade(), now=NOW)
     assert validator.validate(made.raw).tlp is Tlp.GREEN
+
+
+def test_an_object_of_more_values_than_anybody_has_costs_no_time_and_no_neighbour(store: NodeStore) -> None:
+    words = " OR ".join(f"a:b = '{number}'" for number in range(20_000))
+    hashes = {f"hash-{number}": "x" for number in range(260_000)}  # more than a question to SQLite may have
+    odd = {"type": "file", "spec_version": "2.1", "id": stix_id("file", "file"), "hashes": hashes}
+    began = time.process_time()
+    counts = bring(store, an_indicator("long", pattern=f"[{words}]"), odd, an_indicator())
+    assert time.process_time() - began < 10  # minutes when the pattern was read
+    assert counts == {"met": 3, "quarantined": 2, "drafted": 1, "drafts": 1}
+
+
+def test_a_container_of_very_many_is_remembered_at_once(store: NodeStore) -> None:
+    refs = [stix_id(f"member {number}") for number in range(20_000)]
+    began = time.process_time()
+    bring(store, a_report(*refs, object_marking_refs=[TLP_IDS[Tlp.RED]]), an_indicator(id=refs[-1]))
+    assert time.process_time() - began < 6  # 20 s when each was written alone
+    (draft,) = open_drafts(store)
+    assert draft.proposal.tlp is Tlp.RED
+
+
+def test_what_is_set_apart_of_a_source_is_bounded_and_pushes_no_warning_out(
+    store: NodeStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(keeping, "APART_MOST", 5)
+    bring(store, an_indicator())
+    bring(store, an_indicator(modified="2026-11-21T00:00:00Z", revoked=True))
+    bring(store, 0, source=Source(name="other"))
+    for number in range(4):
+        bring(store, *range(10 * number, 10 * number + 10), now=NOW + timedelta(minutes=number))
+    found = Counter((one.source, one.code) for one in store.read_now(keeping.apart))
+    assert found == {("cert", "ODD_OBJECT"): 5, ("cert", "TAKEN_BACK"): 1, ("other", "ODD_OBJECT"): 1}
+    newest = {one.at_ms for one in store.read_now(keeping.apart) if one.code == "ODD_OBJECT" and one.source == "cert"}
+    assert newest == {to_ms(NOW + timedelta(minutes=3))}
