@@ -13,7 +13,8 @@ from typing import Final
 
 from port2port import canonical, coordination, key_request, keys
 from port2port.canonical import Json
-from port2port.clock import Clock, SystemClock, from_ms, from_text, to_ms
+from port2port.cli.describing import describe
+from port2port.clock import Clock, SystemClock, from_text, to_ms
 from port2port.coordination import ControlLog, Proposal, document
 from port2port.errors import ConfigurationError, MalformedError, PolicyError
 from port2port.genesis import from_b64, from_statement, genesis_hash, to_b64
@@ -30,7 +31,7 @@ from port2port.tlp import parse as tlp_of
 MACHINE_KEY_DAYS: Final = 90
 OFFICER_KEY_DAYS: Final = 365
 _DAY_MS: Final = 86_400_000
-_FAR_MS: Final = 253_402_300_800_000  # the year 10000, beyond which no date is
+_CEILINGS: Final = tuple(tlp.value for tlp in Tlp if tlp is not Tlp.RED)
 KEY_SUFFIX: Final = ".coordinator.key"
 PUBLIC_SUFFIX: Final = ".coordinator.pub"
 
@@ -70,6 +71,13 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     group.add_argument("members", nargs="*", help="all its members; none makes it empty: nobody reads")
     _common(group, needs_log=True)
     _output(group)
+    affiliate = commands.add_parser("affiliate", help="let a terminal read and post through its member")
+    affiliate.add_argument("affiliate", help="its name for ever, e.g. terminal-1")
+    affiliate.add_argument("--member", required=True, help="the member to which it belongs")
+    affiliate.add_argument("--name", required=True, help="its full name, as everybody shall read it")
+    affiliate.add_argument("--ceiling", choices=_CEILINGS, default="green", help="strictest marking it reads (green)")
+    _common(affiliate, needs_log=True)
+    _output(affiliate)
     suspend = commands.add_parser("suspend", help="suspend a member, or another member's object, with a reason")
     suspend.add_argument("--member", help="member to suspend (or to reinstate with --lift)")
     suspend.add_argument("--lift", action="store_true", help="reinstate the member")
@@ -317,6 +325,19 @@ def _group(args: argparse.Namespace, clock: Clock) -> int:
     return _decide(args, desk, control, "group", ops=[op], clock=clock)
 
 
+def _affiliate(args: argparse.Namespace, clock: Clock) -> int:
+    desk = _desk(args)
+    control = _log(args, desk)
+    op: dict[str, Json] = {
+        "op": "add-affiliate",
+        "affiliate": args.affiliate,
+        "member": args.member,
+        "name": args.name,
+        "ceiling": args.ceiling,
+    }
+    return _decide(args, desk, control, "roster", ops=[op], clock=clock)
+
+
 def _suspend(args: argparse.Namespace, clock: Clock) -> int:
     desk = _desk(args)
     control = _log(args, desk)
@@ -394,35 +415,6 @@ def _audience(said: Statement) -> str:
     return ", ".join(f"{name}@{version}" for name, version in said.groups) or "all whom the marking allows"
 
 
-def describe(body: Mapping[str, Json]) -> list[str]:
-    """What a control statement does, a line each, for the one who is about to sign it."""
-    ops = body.get("ops")
-    if not isinstance(ops, list):
-        return [f"{name}: {_short(value)}" for name, value in sorted(body.items()) if name != "ca_root"]
-    return [
-        f"{op.get('op')}: " + ", ".join(_named(name, value) for name, value in sorted(op.items()) if name != "op")
-        for op in ops
-        if isinstance(op, dict)
-    ]
-
-
-def _named(name: str, value: Json) -> str:
-    """A field of an operation; moments as dates, because a person compares them."""
-    if name.endswith("_ms") and isinstance(value, int) and 0 < value < _FAR_MS:
-        return f"{name.removesuffix('_ms')} {from_ms(value):%Y-%m-%d %H:%M} UTC"
-    return f"{name} {'none' if value is None else _short(value)}"
-
-
-def _short(value: Json) -> str:
-    if isinstance(value, dict) and "key_id" in value:
-        return f"{value.get('key_class')} {str(value['key_id'])[:16]}"
-    if isinstance(value, list):
-        return "[" + ", ".join(_short(item) for item in value) + "]"
-    # What somebody else wrote must not steer the terminal of the one who is about to sign it.
-    text = str(value)
-    return text if text.isprintable() else ascii(text)
-
-
 def _desk(args: argparse.Namespace) -> Desk:
     found = sorted(args.dir.glob(f"*{KEY_SUFFIX}"))
     if len(found) != 1:
@@ -487,5 +479,6 @@ _ACTIONS: Final[Mapping[str, Callable[[argparse.Namespace, Clock], int]]] = {
     "approve": _approve,
     "revoke": _revoke,
     "group": _group,
+    "affiliate": _affiliate,
     "suspend": _suspend,
 }

@@ -12,7 +12,7 @@ import pytest
 
 from port2port import canonical, coordination, genesis, key_request, keys, roster
 from port2port import envelope as dsse
-from port2port.cli import coordinator
+from port2port.cli import coordinator, describing
 from port2port.errors import ConfigurationError, MalformedError, PolicyError, Port2PortError
 from port2port.genesis import Genesis
 from port2port.join_request import JoiningKey, JoinRequest
@@ -272,6 +272,23 @@ def test_every_decision_of_coordinators(scene):
     assert removed.member_table["belgg"].status == roster.REMOVED
 
 
+def test_a_terminal_becomes_an_affiliate_of_its_member_and_its_ceiling_can_change(scene):
+    scene.found()
+    scene.decide("approve", scene.join_request("beanr"), "--name", "Port")
+    about = ("affiliate", "terminal-1", "--member", "beanr", "--name", "Terminal One")
+    made = scene.decide(*about).affiliates["terminal-1"]
+    assert (made.member, made.name, made.ceiling.value) == ("beanr", "Terminal One", "green")
+    assert scene.decide(*about, "--ceiling", "amber").affiliates["terminal-1"].ceiling.value == "amber"
+    with pytest.raises(RosterConflictError, match="nobody is not in the roster"):
+        scene.decide("affiliate", "terminal-2", "--member", "nobody", "--name", "Two")
+
+
+def test_an_affiliate_is_never_let_read_red(scene, capsys):
+    with pytest.raises(SystemExit):
+        scene.first.run("affiliate", "t-1", "--member", "beanr", "--name", "One", "--ceiling", "red")
+    assert "invalid choice: 'red'" in capsys.readouterr().err
+
+
 def test_one_coordinator_suspends_an_object(scene, capsys):
     scene.found()
     scene.decide("approve", scene.join_request("beanr"), "--name", "Port")
@@ -366,7 +383,7 @@ def test_a_desk_out_of_order_is_named(spoil, text, scene):
 
 
 def test_what_a_stranger_wrote_does_not_steer_the_terminal():
-    assert coordinator.describe({"ops": [{"op": "add-member", "name": "\x1b[2Jport"}]}) == [
+    assert describing.describe({"ops": [{"op": "add-member", "name": "\x1b[2Jport"}]}) == [
         "add-member: name '\\x1b[2Jport'"
     ]
 
