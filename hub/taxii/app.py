@@ -11,6 +11,7 @@ import asyncio
 import gzip
 import logging
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
 from typing import Final
@@ -26,6 +27,7 @@ from hub.taxii import answers, envelope, negotiate
 from hub.taxii.answers import Call, Given
 from hub.taxii.doors import Admit, Admitted, Door, address_of
 from hub.taxii.errors import MEDIA_TYPE, Answer, TaxiiRequestError, absent, broken, message
+from hub.taxii.lanes import Lanes
 from hub.taxii.places import Endpoint, Place, resolve
 from hub.taxii.posting import Prepared
 from port2port.clock import Clock, to_ms
@@ -37,6 +39,7 @@ logger = logging.getLogger(__name__)
 _BODY_S: Final = 30.0
 _WORTH_COMPRESSING: Final = 1_024
 _GZIP_LEVEL: Final = 1
+_PIECE: Final = 256 * 1_024
 _OBJECTS: Final = 10_000
 _OBJECTS_PER_S: Final = 50
 _WRITING: Final = frozenset({"POST", "DELETE"})
@@ -46,7 +49,8 @@ _WRITING: Final = frozenset({"POST", "DELETE"})
 class Parts:
     """What an application is made of. ``serving`` says whether the hub's log may be shown now.
 
-    ``turns`` bounds how many are answered at once, so that readers of the database are left for the feed.
+    ``turns`` bounds how many are answered at once, so that readers of the database are left for the feed; of one
+    principal it is one, who is let in before he waits for it, and once more in the transaction that answers.
     """
 
     server: answers.Server
@@ -67,6 +71,7 @@ class _Request:
     headers: Headers
     scope: Scope
     receive: Receive
+    held: ExitStack
 
 
 class TaxiiApp:
@@ -75,11 +80,16 @@ class TaxiiApp:
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
         self._posted: dict[str, Bucket] = {}  # by principal, of whom each was let in
+        self._lanes = Lanes()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request; no other kind of ASGI scope is served."""
         if scope["type"] != "http":
             return
+        with ExitStack() as held:
+            await self._serve(scope, receive, send, held)
+
+    async def _serve(self, scope: Scope, receive: Receive, send: Send, held: ExitStack) -> None:
         headers = Headers(scope=scope)
         request = _Request(
             method=scope["method"],
@@ -88,6 +98,7 @@ class TaxiiApp:
             headers=headers,
             scope=scope,
             receive=receive,
+            held=held,
         )
         self._parts.metrics.count("taxii_requests")
         try:
@@ -128,14 +139,16 @@ class TaxiiApp:
     async def _worked(self, request: _Request, admit: Admit) -> tuple[Given, Admitted]:
         database = self._parts.database
         objects: tuple[Prepared, ...] = ()
+        before = partial(self._before_content, request, admit) if request.method == "POST" else admit
+        async with self._parts.turns:
+            admitted = await database.read(before)
+        turn = request.held.enter_context(self._lanes.entered(admitted.principal.name))
         if request.method == "POST":
-            async with self._parts.turns:
-                admitted = await database.read(partial(self._before_content, request, admit))
             raws = envelope.taken_apart(await _content(request))
             self._charge(admitted, len(raws))
             objects = await asyncio.to_thread(self._parts.server.shelf.prepare, raws)
         run = database.write if request.method in _WRITING else database.read
-        async with self._parts.turns:
+        async with turn, self._parts.turns:
             return await run(partial(self._within, request, admit, objects))
 
     def _before_content(self, request: _Request, admit: Admit, connection: Connection) -> Admitted:
@@ -257,4 +270,11 @@ async def _send(send: Send, found: Answer, request: _Request) -> None:
     headers["Content-Length"] = str(len(body))
     raw = [(name.lower().encode(), value.encode("latin-1")) for name, value in headers.items()]
     await send({"type": "http.response.start", "status": found.status, "headers": raw})
-    await send({"type": "http.response.body", "body": b"" if request.method == "HEAD" else body})
+    await _send_body(send, b"" if request.method == "HEAD" else body)
+
+
+async def _send_body(send: Send, body: bytes) -> None:
+    """Piece by piece, so that the request lasts until whoever asked has taken nearly all of it."""
+    for start in range(0, len(body), _PIECE):
+        await send({"type": "http.response.body", "body": body[start : start + _PIECE], "more_body": True})
+    await send({"type": "http.response.body", "body": b""})
