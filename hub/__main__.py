@@ -54,7 +54,7 @@ def _command(
 
 
 def _consumer(parser: argparse.ArgumentParser) -> None:
-    commands = parser.add_subparsers(dest="consumer_command", required=True, metavar="COMMAND")
+    commands = parser.add_subparsers(dest="consumer_command", required=True, metavar="COMMAND", help="what to do")
     add = _command(commands, "add", "take a system in, and show its secret once")
     add.add_argument("name", help="its name for ever: lower-case words joined by '-'")
     add.add_argument("--member", required=True, help="the member whose system it is")
@@ -70,9 +70,10 @@ def _consumer(parser: argparse.ArgumentParser) -> None:
         help="where the member's word is kept that grants a ceiling above green; audited, and shown to that member",
     )
     renew = _command(commands, "renew", "give a system another secret; the old one ends at once")
-    renew.add_argument("name")
+    renew.add_argument("name", help="its name, as in `consumer list`")
     renew.add_argument("--days", type=int, default=90, help="how long it is good (default and most: 90)")
-    _command(commands, "revoke", "refuse a system from now on").add_argument("name")
+    revoke = _command(commands, "revoke", "refuse a system from now on")
+    revoke.add_argument("name", help="its name, as in `consumer list`")
     _command(commands, "list", "list systems, with their ceilings and days")
 
 

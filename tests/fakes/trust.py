@@ -20,6 +20,7 @@ from port2port.checkpoint import Checkpoint, SignedCheckpoint
 from port2port.clock import from_ms, to_ms, to_text
 from port2port.envelope import SaltedObject, Signature
 from port2port.ids import FEDERATION_ISSUER
+from port2port.imported import Brought, Grade, Imported
 from port2port.keys import Ed25519Key
 from port2port.stix import objects as stix
 from port2port.tlp import Tlp
@@ -156,7 +157,9 @@ class World:
         if kind == "level":
             data.update(_level_of(port.id, data["issued"]))
         made = Draft(data=data, signers=[port.machine, *officers])
-        if kind in WITH_OBJECTS:
+        if kind == "import":
+            self._foreign(rng, made, tlp)
+        elif kind in WITH_OBJECTS:
             self._objects(rng, made, port, tlp)
         if kind in {"sighting", "retract"}:
             whose = port.id if kind == "retract" else rng.choice(MEMBERS)
@@ -178,9 +181,20 @@ class World:
             bodies.append(stix.vessel(mmsi=f"205{rng.randrange(100_000, 999_999)}", tlp=rng.choice([None, tlp])))
         self.put(made, bodies, rng)
 
-    def indicator(self, rng: random.Random, member: str, tlp: Tlp | None, **more: Any) -> bytes:
+    def _foreign(self, rng: random.Random, made: Draft, tlp: Tlp) -> None:
+        author = f"identity--{_uuid(rng)}"
+        self.put(made, [self.indicator(rng, "", tlp, author=author) for _ in range(rng.randrange(1, 3))], rng)
+        brought = [
+            Brought(id=ref["id"], original=f"event-{rng.randrange(999)}", commitment=rng.randbytes(32).hex())
+            for ref in made.data["objects"]
+        ]
+        grade = Grade(reliability=rng.choice("ABCDEF"), credibility=rng.randrange(1, 7))
+        made.data["body"] = Imported(source="partner", grade=grade, objects=tuple(brought)).to_body()
+
+    def indicator(self, rng: random.Random, member: str, tlp: Tlp | None, *, author: str = "", **more: Any) -> bytes:
+        """Of a member, or of an ``author`` outside the federation."""
         now = from_ms(self.now_ms)
-        header = stix.Header(ident=_uuid(rng), issuer=self.fed.identity(member), created=now, tlp=tlp)
+        header = stix.Header(ident=_uuid(rng), issuer=author or self.fed.identity(member), created=now, tlp=tlp)
         given = {
             "name": "cloned identity",
             "pattern": stix.pattern_equals("vessel:mmsi", [f"205{rng.randrange(100_000, 999_999)}"]),
@@ -330,7 +344,7 @@ def _level_of(member: str, issued: str) -> dict[str, Any]:
 
 
 def _officers(rng: random.Random, port: FakePort, kind: str) -> list[Ed25519Key]:
-    least = {"level": 2, "exercise": 2, "erase": 2, "publish": 0, "sighting": 0, "import": 0}.get(kind, 1)
+    least = {"level": 2, "exercise": 2, "erase": 2, "publish": 0, "sighting": 0}.get(kind, 1)
     return [port.officer, port.second_officer][: rng.randrange(least, 3)]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import signal
 import subprocess
@@ -232,10 +233,14 @@ def test_a_denied_certificate_is_one_that_was_issued_here(place, capsys):
 
 
 def test_every_command_and_option_explains_itself():
-    parser = build_parser()
-    (commands,) = (action for action in parser._actions if hasattr(action, "choices") and action.choices)
-    for name, sub in commands.choices.items():
-        assert all(action.help for action in sub._actions), name
+    def require(parser, name):
+        for action in parser._actions:
+            below = action.choices if isinstance(action, argparse._SubParsersAction) else {}
+            assert action.help or parser.prog == "port2port-hub", (name, action.dest)
+            for sub, further in below.items():
+                require(further, f"{name} {sub}")
+
+    require(build_parser(), "port2port-hub")
 
 
 @pytest.mark.slow
