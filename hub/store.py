@@ -37,7 +37,7 @@ logger = logging.getLogger(__name__)
 _MIGRATIONS: Final = Path(__file__).parent / "migrations"
 _UPGRADE_LOCK: Final = 0x70327000  # of PostgreSQL's advisory locks: two replicas may start at once
 _ROWS_PER_STATEMENT: Final = (64, 32, 16, 8, 4, 2, 1)
-_VALUES_PER_STATEMENT: Final = (1, 4, 16, 64, 256)
+_VALUES_PER_STATEMENT: Final = (1, 4, 16, 64, 128, 256)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,6 +93,10 @@ class Query:
 
     def __call__(self, connection: Connection, **values: Any) -> list[tuple[Any, ...]]:
         """The rows, if it gives any; ``values`` are for its bind parameters."""
+        return self.run(connection, values)
+
+    def run(self, connection: Connection, values: Mapping[str, object]) -> list[tuple[Any, ...]]:
+        """As a call, for whoever has the values in a mapping."""
         name = connection.dialect.name
         text, order, constants = self._compiled.get(name) or self._compile(name, connection)
         given = {**constants, **values}
@@ -109,8 +113,9 @@ class Lookup:
     """The rows of ``query`` whose ``column`` is one of many values: a few statements whose text never changes."""
 
     def __init__(self, query: sa.Select[Any], column: sa.Column[Any]) -> None:
+        self._names = [f"v{at}" for at in range(_VALUES_PER_STATEMENT[-1])]
         self._queries = {
-            size: Query(query.where(column.in_([sa.bindparam(f"v{at}", type_=column.type) for at in range(size)])))
+            size: Query(query.where(column.in_([sa.bindparam(name, type_=column.type) for name in self._names[:size]])))
             for size in _VALUES_PER_STATEMENT
         }
 
@@ -124,8 +129,8 @@ class Lookup:
         for start in range(0, len(values), largest):
             some = values[start : start + largest]
             size = next(size for size in _VALUES_PER_STATEMENT if size >= len(some))
-            named = {f"v{at}": some[min(at, len(some) - 1)] for at in range(size)}  # filled up with the last one
-            rows += self._queries[size](connection, **named, **more)
+            filled = [*some, *[some[-1]] * (size - len(some))]
+            rows += self._queries[size].run(connection, {**more, **dict(zip(self._names, filled, strict=False))})
         return rows
 
 

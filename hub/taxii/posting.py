@@ -16,7 +16,7 @@ import orjson
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from hub.store import Lookup
+from hub.store import Insert, Lookup, Query
 from hub.taxii.adding import EVERYBODY, NEWEST, OLDEST, Addition, Batch, digest_of, lock
 from hub.taxii.catalogue import number_of
 from hub.taxii.model import Collection, Filters, Kind, Posted, Principal, Status
@@ -108,7 +108,7 @@ def put(
         outcomes.append(Posted(stix_id=one.stix_id, version=one.version, why=why))
     batch.write()
     room.write(connection, place)
-    connection.execute(TAXII_HEAD.update().where(TAXII_HEAD.c.id == 0).values(posted=head.posted + len(objects)))
+    _COUNT(connection, now_posted=head.posted + len(objects))
     made = Status(id=str(uuid.uuid4()), requested_ms=now_ms, objects=tuple(outcomes))
     _keep_status(connection, place, principal, made)
     return made
@@ -163,12 +163,8 @@ class _Room:
     """What an intake still has room for."""
 
     def __init__(self, connection: Connection, place: int, caps: Caps) -> None:
-        query = sa.select(TAXII_CLASS.c.objects, TAXII_CLASS.c.held_bytes).where(
-            TAXII_CLASS.c.collection == place, TAXII_CLASS.c.visibility == EVERYBODY
-        )
-        row = connection.execute(query).first()
-        self._objects = 0 if row is None else int(row.objects)
-        self._bytes = 0 if row is None else int(row.held_bytes)
+        rows = _ROOM(connection, of=place)
+        self._objects, self._bytes = rows[0] if rows else (0, 0)
         self._caps = caps
 
     def fits(self, size: int) -> bool:
@@ -179,11 +175,7 @@ class _Room:
         self._bytes += size
 
     def write(self, connection: Connection, place: int) -> None:
-        connection.execute(
-            TAXII_CLASS.update()
-            .where(TAXII_CLASS.c.collection == place, TAXII_CLASS.c.visibility == EVERYBODY)
-            .values(objects=self._objects, held_bytes=self._bytes)
-        )
+        _TAKE_ROOM(connection, of=place, now_objects=self._objects, now_bytes=self._bytes)
 
 
 def _prepare(raw: bytes, validate: Callable[[bytes], ValidObject]) -> Prepared:
@@ -235,12 +227,9 @@ def _keep_status(connection: Connection, place: int, principal: Principal, made:
         "requested_ms": made.requested_ms,
         "objects": canonical.dumps([[one.stix_id, one.version, one.why] for one in made.objects]).decode(),
     }
-    connection.execute(TAXII_STATUS.insert(), [row])
-    here = TAXII_STATUS.c.collection == place
-    oldest = sa.select(TAXII_STATUS.c.requested_ms).where(here).order_by(TAXII_STATUS.c.requested_ms.desc())
-    limit = connection.execute(oldest.offset(STATUSES).limit(1)).scalar()
-    if limit is not None:
-        connection.execute(TAXII_STATUS.delete().where(here, TAXII_STATUS.c.requested_ms <= limit))
+    _INSERT_STATUSES(connection, [row])
+    for (limit,) in _TOO_OLD(connection, of=place):
+        _FORGET(connection, of=place, until=limit)
 
 
 def _is_named(filters: Filters, row: Any) -> bool:
@@ -269,6 +258,27 @@ def _mark_rest(connection: Connection, here: sa.ColumnElement[bool], dates: Sequ
         connection.execute(TAXII_ITEM.update().where(this).values(edge=edge, newest=int(newest)))
 
 
+_OF_INTAKE: Final = sa.and_(TAXII_CLASS.c.collection == sa.bindparam("of"), TAXII_CLASS.c.visibility == EVERYBODY)
+_ROOM: Final = Query(sa.select(TAXII_CLASS.c.objects, TAXII_CLASS.c.held_bytes).where(_OF_INTAKE))
+_TAKE_ROOM: Final = Query(
+    TAXII_CLASS.update()
+    .where(_OF_INTAKE)
+    .values(objects=sa.bindparam("now_objects"), held_bytes=sa.bindparam("now_bytes"))
+)
+_COUNT: Final = Query(TAXII_HEAD.update().where(TAXII_HEAD.c.id == 0).values(posted=sa.bindparam("now_posted")))
+_INSERT_STATUSES: Final = Insert(TAXII_STATUS)
+_TOO_OLD: Final = Query(
+    sa.select(TAXII_STATUS.c.requested_ms)
+    .where(TAXII_STATUS.c.collection == sa.bindparam("of"))
+    .order_by(TAXII_STATUS.c.requested_ms.desc())
+    .offset(STATUSES)
+    .limit(1)
+)
+_FORGET: Final = Query(
+    TAXII_STATUS.delete().where(
+        TAXII_STATUS.c.collection == sa.bindparam("of"), TAXII_STATUS.c.requested_ms <= sa.bindparam("until")
+    )
+)
 _VERSIONS: Final = Lookup(
     sa.select(TAXII_ITEM.c.stix_id, TAXII_ITEM.c.version_us).where(
         TAXII_ITEM.c.collection == sa.bindparam("of"),
