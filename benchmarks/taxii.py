@@ -36,16 +36,19 @@ QUICK: Final = (10_000, 100_000)
 POSTED: Final = 10_000
 PAGE: Final = 1_000
 PAGES: Final = 200
+IN_A_MILLISECOND: Final = 100  # objects of a long import, among which a page does not end
+COMMITS: Final = 100
 AIMS: Final = {"written_per_s": 5_000, "read_per_s": 20_000, "page_p99_ms": 100}
 
 
 @dataclass(slots=True)
 class Client:
-    """One connection. ``pages`` are the milliseconds of each page that was read."""
+    """One connection to the server that is the process ``pid``."""
 
     connection: http.client.HTTPConnection
     root: str
     headers: dict[str, str]
+    pid: int
 
     def post(self, collection: str, objects: list[bytes]) -> float:
         """Seconds; every object must have been taken."""
@@ -64,6 +67,11 @@ class Client:
         took = time.perf_counter() - started
         data = orjson.loads(raw)
         return took, len(data.get("objects", ())), data.get("next") if data.get("more") else None
+
+    def spent_s(self) -> float:
+        """Processor seconds of the server until now, which do not depend on what else the machine does."""
+        fields = Path(f"/proc/{self.pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
     def _ask(self, method: str, path: str, body: bytes | None = None) -> bytes:
         sent = {"Accept": MEDIA, **self.headers} | ({"Content-Type": MEDIA} if body else {})
@@ -88,7 +96,7 @@ def serving(which: str, objects: int = 0) -> Iterator[tuple[Client, str, str]]:
             root = "/port2port/" if which == "medallion" else "/taxii2/port2port/"
             headers = {"Authorization": "Basic dTpw"} if which == "medallion" else {}
             try:
-                yield Client(connection, root, headers), readable, writable
+                yield Client(connection, root, headers, process.pid), readable, writable
             finally:
                 connection.close()
                 process.stdin.close()
@@ -101,10 +109,12 @@ def same_load(which: str) -> dict[str, float]:
 
     objects = [raw_object(number) for number in range(LOAD)]
     with serving(which) as (client, _, place):
+        client.post(place, [raw_object(LOAD)])  # what a server makes ready at the first of each does not count
+        client.page(place, 1)
         wrote = sum(client.post(place, objects[at : at + BATCH]) for at in range(0, LOAD, BATCH))
-        read, pages = walk(client, place, BATCH, LOAD)
-    if read != LOAD:
-        raise RuntimeError(f"{which} gave {read} of {LOAD} objects")
+        read, pages = walk(client, place, BATCH, LOAD + 1)
+    if read != LOAD + 1:
+        raise RuntimeError(f"{which} gave {read} of {LOAD + 1} objects")
     return {
         "written_per_s": round(LOAD / wrote),
         "read_per_s": round(LOAD / sum(pages)),
@@ -132,21 +142,27 @@ def alone(size: int) -> dict[str, float]:
     posted = [raw_object(number) for number in range(POSTED)]
     with serving("hub", size) as (client, readable, writable):
         walk(client, readable, PAGE, 3 * PAGE)
+        before_s = client.spent_s()
         got, pages = walk(client, readable, PAGE, min(size, PAGES * PAGE))
         scattered = [
             client.page(readable, PAGE, f"&added_after={_date(random.Random(at).random(), size)}")[:2]
             for at in range(PAGES // 2)
         ]
-        wrote = [client.post(writable, posted[at : at + PAGE]) for at in range(0, POSTED, PAGE)]
-    full = [*pages, *(took for took, count in scattered if count == PAGE)]
+        page_cpu_s = (client.spent_s() - before_s) / (len(pages) + len(scattered))
+        rates = {}
+        for batch, part in ((PAGE, posted[: POSTED // 2]), (BATCH, posted[POSTED // 2 :])):
+            wrote = [client.post(writable, part[at : at + batch]) for at in range(0, len(part), batch)]
+            rates[f"written_per_s_by_{batch}"] = round(len(part) / sum(wrote))
+    full = [*pages, *(took for took, count in scattered if count > PAGE - IN_A_MILLISECOND)]
     got += sum(count for _, count in scattered)
     spent = sum(pages) + sum(took for took, _ in scattered)
     return {
         "objects": size,
-        "written_per_s": round(POSTED / sum(wrote)),
+        **rates,
         "read_per_s": round(got / spent),
         "page_p50_ms": round(quantiles(full, n=100)[49] * 1_000, 1),
         "page_p99_ms": round(quantiles(full, n=100)[98] * 1_000, 1),
+        "page_cpu_ms": round(page_cpu_s * 1_000, 1),
         "pages": len(full),
     }
 
@@ -168,6 +184,23 @@ def joined_per_s() -> float:
     return rounds * PAGE / (time.perf_counter() - started)
 
 
+def commits_per_s() -> float:
+    """Transactions of one row that the disk takes: more POSTs there cannot be."""
+    import sqlalchemy as sa  # noqa: PLC0415 as above
+
+    from port2port.database import make_engine, sqlite_url, write  # noqa: PLC0415
+
+    with tempfile.TemporaryDirectory() as home:
+        engine = make_engine(sqlite_url(Path(home) / "commits.db"))
+        write(engine, lambda connection: connection.execute(sa.text("CREATE TABLE t (x INTEGER)")))
+        started = time.perf_counter()
+        for _ in range(COMMITS):
+            write(engine, lambda connection: connection.execute(sa.text("INSERT INTO t VALUES (1)")))
+        took = time.perf_counter() - started
+        engine.dispose()
+    return COMMITS / took
+
+
 def measure(sizes: tuple[int, ...]) -> dict[str, Any]:
     """All figures of one run."""
     ours, theirs = same_load("hub"), same_load("medallion")
@@ -177,9 +210,10 @@ def measure(sizes: tuple[int, ...]) -> dict[str, Any]:
     }
     found["alone"] = [alone(size) for size in sizes]
     first, last = found["alone"][0], found["alone"][-1]
-    found["page_cost_largest_to_smallest"] = round(last["page_p50_ms"] / first["page_p50_ms"], 2)
+    found["page_cost_largest_to_smallest"] = round(last["page_cpu_ms"] / first["page_cpu_ms"], 2)
     found["joined_per_s"] = round(joined_per_s())
     found["share_of_joining"] = round(last["read_per_s"] / found["joined_per_s"], 4)
+    found["commits_per_s"] = round(commits_per_s())
     found["aims"] = AIMS
     found["load_after"] = os.getloadavg()[0]
     return found

@@ -6,31 +6,42 @@ python -m benchmarks.parts.taxii_servers hub|medallion DIRECTORY OBJECTS
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import sys
 import threading
-import uuid
 from dataclasses import dataclass, replace
+from functools import partial
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, Final
 
-PER_FILL: Final = 5_000
+PER_FILL: Final = 20_000
+FILLED_US: Final = 1_700_000_000_000_000
 ROOT_ID: Final = "port2port"
 COLLECTION: Final = "91a7b528-80eb-42ed-a74d-c6fbd5a26116"
 
 
+def stix_id(number: int) -> str:
+    """The id of ``raw_object``: a version 4 UUID that begins with the number, so that numbers far apart are so too."""
+    return f"indicator--{number:08x}-0000-4000-8000-{number:012x}"
+
+
+def scattered(at: int) -> int:
+    """Another order of the numbers below 2^32: neighbours are far from each other, as random ids are."""
+    return at * 2_654_435_761 % 2**32
+
+
 def raw_object(number: int) -> bytes:
     """A plain indicator of about 600 bytes, canonical, the same at each call."""
-    ident = uuid.UUID(int=number + (4 << 76) + (8 << 60))
     return (
         b'{"created":"2026-11-01T00:00:00.000Z","created_by_ref":"identity--00d56866-e5cb-53d4-b237-7e8afa64a66a",'
-        b'"description":"%s","id":"indicator--%s","indicator_types":["malicious-activity"],'
+        b'"description":"%s","id":"%s","indicator_types":["malicious-activity"],'
         b'"modified":"2026-11-01T00:00:00.000Z","name":"bench %d",'
         b'"object_marking_refs":["marking-definition--bab4a63c-aed9-4cf5-a766-dfca5abac2bb"],'
         b'"pattern":"[domain-name:value = \'host-%d.example\']","pattern_type":"stix","pattern_version":"2.1",'
         b'"spec_version":"2.1","type":"indicator","valid_from":"2026-11-01T00:00:00Z"}'
-    ) % (b"x" * 80, str(ident).encode(), number, number)
+    ) % (b"x" * 80, stix_id(number).encode(), number, number)
 
 
 def serve_hub(directory: Path, filled: int) -> None:
@@ -46,8 +57,7 @@ def serve_hub(directory: Path, filled: int) -> None:
     fed = Federation(members=("beanr", "belgg"))
     fed.founding()
     opened = open_store(sqlite_url(directory / "hub.db"))
-    for start in range(0, filled, PER_FILL):
-        _fill(opened.database.write_now, fed.genesis_hash, range(start, min(filled, start + PER_FILL)))
+    _fill(opened, fed.genesis_hash, filled)
     config = uvicorn.Config(_application(fed, opened), port=0, log_level="error", lifespan="off", access_log=False)
     server = uvicorn.Server(config)
     server.install_signal_handlers = lambda: None  # type: ignore[attr-defined]  # it is a thread that stops it
@@ -55,6 +65,9 @@ def serve_hub(directory: Path, filled: int) -> None:
     socket.listen(16)
     names = [collection_id(fed.genesis_hash, kind, key) for kind, key in ((Kind.PORT, "beanr"), (Kind.INTAKE, "mpet"))]
     threading.Thread(target=_end_with_input, args=(server,), daemon=True).start()
+    gc.collect()
+    gc.freeze()  # as the hub does when it begins to serve
+    gc.set_threshold(50_000, 20, 100)
     sys.stdout.write(f"{socket.getsockname()[1]} {' '.join(names)}\n")
     sys.stdout.flush()
     asyncio.run(server.serve([socket]))
@@ -138,53 +151,83 @@ def _application(fed: Any, opened: Any) -> Any:
     )
 
 
-def _fill(write: Any, genesis_hash: str, numbers: range) -> None:
-    """Add objects to the collection of a port by the writer that folding uses."""
-    import sqlalchemy as sa  # noqa: PLC0415
+def _fill(store: Any, genesis_hash: str, objects: int) -> None:
+    """The collection of a port with ``objects`` in it, the rows and dates that folding so many entries would leave.
 
-    from hub.audience import class_key  # noqa: PLC0415
-    from hub.tables import VISIBILITY  # noqa: PLC0415
-    from hub.taxii.adding import Addition, Batch, digest_of, lock  # noqa: PLC0415
+    Written without folding, and without waiting for the disk: what is measured is reading it.
+    """
+    from hub.taxii_tables import TAXII_ITEM  # noqa: PLC0415
+    from port2port.database import make_engine, write  # noqa: PLC0415
+
+    indexes = sorted(TAXII_ITEM.indexes, key=str)
+    quick = make_engine(store.engine.url.render_as_string(), synchronous="OFF")
+    for index in indexes:
+        write(quick, index.drop)
+    last_us = 0
+    for start in range(0, objects, PER_FILL):
+        some = range(start, min(objects, start + PER_FILL))
+        last_us = write(quick, partial(_add, collection=_collection(genesis_hash), numbers=some, last_us=last_us))
+    for index in indexes:
+        write(quick, index.create)
+    if objects:
+        write(quick, partial(_finish, collection=_collection(genesis_hash), last_us=last_us))
+    quick.dispose()
+
+
+def _collection(genesis_hash: str) -> int:
     from hub.taxii.catalogue import number  # noqa: PLC0415
     from hub.taxii.model import Kind  # noqa: PLC0415
-    from hub.taxii_tables import TAXII_HEAD  # noqa: PLC0415
+
+    return number(genesis_hash, Kind.PORT, "beanr")
+
+
+def _add(connection: Any, *, collection: int, numbers: range, last_us: int) -> int:
+    """Rows as ``hub.taxii.adding`` makes them, dated as it dates a long import; the date of the last one."""
+    from hub.store import Insert  # noqa: PLC0415
+    from hub.taxii.dates import next_date  # noqa: PLC0415
+    from hub.taxii_tables import TAXII_BODY, TAXII_ITEM  # noqa: PLC0415
+
+    items, bodies = [], []
+    for at in numbers:
+        last_us = next_date(last_us, FILLED_US)
+        number = scattered(at)
+        raw = raw_object(number)
+        items.append(
+            {
+                "collection": collection,
+                "visibility": 1,
+                "date_us": last_us,
+                "rank": 1,
+                "newest": 1,
+                "edge": 3,
+                "kind": "indicator",
+                "issuer": "beanr",
+                "stix_id": stix_id(number),
+                "version": "2026-11-01T00:00:00.000Z",
+                "version_us": 1_793_491_200_000_000,
+                "digest": sha256(raw).digest()[:16],
+                "body": at * 256,
+                "expires_ms": None,
+            }
+        )
+        bodies.append({"number": at * 256, "raw": raw})
+    Insert(TAXII_ITEM)(connection, items)
+    Insert(TAXII_BODY)(connection, bodies)
+    return last_us
+
+
+def _finish(connection: Any, *, collection: int, last_us: int) -> None:
+    from hub.audience import class_key  # noqa: PLC0415
+    from hub.tables import VISIBILITY  # noqa: PLC0415
+    from hub.taxii_tables import TAXII_CLASS, TAXII_HEAD  # noqa: PLC0415
     from port2port.sharing import Audience  # noqa: PLC0415
     from port2port.tlp import Tlp  # noqa: PLC0415
 
-    place = number(genesis_hash, Kind.PORT, "beanr")
-
-    def add(connection: sa.Connection) -> None:
-        if not numbers.start:
-            key = class_key(Audience(issuer="beanr", kind="publish", tlp=Tlp.GREEN))
-            row = {"id": 1, "digest": sha256(key.encode()).digest(), "key": key}
-            connection.execute(VISIBILITY.insert(), [row])
-        head = lock(connection, 1_700_000_000_000 + numbers.start)
-        batch, made = Batch(connection, head.moment_us), []
-        for at in numbers:
-            raw = raw_object(at)
-            made.append(
-                (
-                    Addition(
-                        collection=place,
-                        visibility=1,
-                        issuer="beanr",
-                        kind="indicator",
-                        stix_id=f"indicator--{uuid.UUID(int=at + (4 << 76) + (8 << 60))}",
-                        version="2026-11-01T00:00:00.000Z",
-                        version_us=1_793_491_200_000_000,
-                        digest=digest_of(raw),
-                        body=at * 256,
-                    ),
-                    raw,
-                )
-            )
-        batch.prepare(one for one, _ in made)
-        for one, raw in made:
-            batch.add(one, raw)
-        batch.write()
-        connection.execute(TAXII_HEAD.update().values(horizon_us=1_750_000_000_000_000))
-
-    write(add)
+    key = class_key(Audience(issuer="beanr", kind="publish", tlp=Tlp.GREEN))
+    connection.execute(VISIBILITY.insert(), [{"id": 1, "digest": sha256(key.encode()).digest(), "key": key}])
+    row = {"collection": collection, "visibility": 1, "rank": 1, "last_us": last_us, "objects": 0, "held_bytes": 0}
+    connection.execute(TAXII_CLASS.insert(), [row])
+    connection.execute(TAXII_HEAD.update().values(horizon_us=last_us))
 
 
 def _end_with_input(server: Any) -> None:
