@@ -43,8 +43,8 @@ from port2port.errors import ConflictError, NotFoundError
 __all__ = [
     "OPEN", "PUBLISHED", "REJECTED", "SAME_CAUSE", "Defaults", "Draft", "DraftDecidedError", "NoDraftError", "Proposal",
     "Taken", "add", "cause_of", "decide", "discriminators_of", "get", "get_open", "grade", "is_personal", "listed",
-    "marked", "proposal_of_json", "proposal_to_json", "propose", "published_as", "renew", "settled", "suppressed_count",
-    "take_in", "version", "why_of",
+    "marked", "open_count", "proposal_of_json", "proposal_to_json", "propose", "published_as", "renew", "settled",
+    "suppressed_count", "take_in", "version", "why_of",
 ]  # fmt: skip
 
 _DRAFT: Final = tables.DraftRow.__table__  # type: ignore[attr-defined]  # SQLModel adds it
@@ -252,6 +252,12 @@ def listed(connection: Connection, state: str = OPEN) -> list[Draft]:
     """The drafts in a state, the oldest first."""
     query = sa.select(_DRAFT).where(_DRAFT.c.state == state).order_by(_DRAFT.c.made_ms, sa.func.length(_DRAFT.c.id))
     return [_of_row(row) for row in connection.execute(query)]
+
+
+def open_count(connection: Connection, source: str) -> int:
+    """How many of one source are open."""
+    of = (_DRAFT.c.state == OPEN, _DRAFT.c.source == source)
+    return connection.scalar(sa.select(sa.func.count()).select_from(_DRAFT).where(*of)) or 0
 
 
 def decide(connection: Connection, draft: Draft, *, state: str, officer: str, reason: str, now: datetime) -> None:

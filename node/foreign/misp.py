@@ -133,7 +133,7 @@ def _items(attribute: object, told: Event) -> Iterator[Item]:
     try:
         made = _indicator(own, kind, told)
     except (OddError, ProfileError) as error:
-        yield Item(raw=raw, odd=error.text)
+        yield Item(raw=raw, original=str(attribute.get("uuid", "")), odd=error.text)
         return
     yield Item(raw=raw, data=made, original=f"attribute:{own['uuid']}", container=held)
 

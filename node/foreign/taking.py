@@ -54,6 +54,11 @@ class Source:
     grade: Grade = field(default_factory=Grade)
     default: Tlp | None = None
 
+    @property
+    def drafts(self) -> str:
+        """The source that its drafts name."""
+        return f"{KIND}:{self.name}"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Item:
@@ -69,13 +74,17 @@ class Item:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Desk:
-    """What taking in needs of this port; ``members`` are the STIX identities of the federation."""
+    """What taking in needs of this port; ``members`` are the STIX identities of the federation.
+
+    ``stopped`` says what the false-positive gate would not let out now: it gets drafts apart from its neighbours.
+    """
 
     defaults: Defaults
     normaliser: Normaliser
     members: frozenset[str]
     now: datetime
     new_salt: Callable[[], bytes] = lambda: secrets.token_bytes(LIMITS.salt_bytes)
+    stopped: Callable[[Connection, bytes], bool] = lambda _connection, _raw: False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,6 +109,11 @@ class _Ready:
     raw: bytes
     before: tuple[tuple[str, str], ...]
     keys: frozenset[str]
+
+
+def open_drafts(connection: Connection, source: Source) -> int:
+    """How many drafts of a source wait for an officer."""
+    return drafts.open_count(connection, source.drafts)
 
 
 def survey(connection: Connection, source: Source, items: Iterable[Item], *, now: datetime) -> Counter[str]:
@@ -335,12 +349,13 @@ def _older(modified: str, before: str) -> bool:
 
 
 def _draft(at: _Round, ready: Sequence[_Ready]) -> int:
-    """Drafts of one marking each, those that need two officers apart; how many."""
-    groups: dict[tuple[Tlp, bool], list[_Ready]] = {}
+    """Drafts of one marking each, those that need two officers apart, and those that are stopped; how many."""
+    groups: dict[tuple[Tlp, bool, bool], list[_Ready]] = {}
     for one in ready:
-        groups.setdefault((one.tlp, one.made.personal), []).append(one)
+        stopped = at.desk.stopped(at.connection, one.made.raw)
+        groups.setdefault((one.tlp, one.made.personal, stopped), []).append(one)
     made = 0
-    for (tlp, personal), members in sorted(groups.items(), key=lambda item: (item[0][0].strictness, item[0][1])):
+    for (tlp, personal, _), members in sorted(groups.items(), key=lambda item: (item[0][0].strictness, *item[0][1:])):
         for chunk in _chunks(members):
             draft = _add(at, chunk, tlp=tlp, personal=personal)
             for one in chunk:
@@ -376,7 +391,7 @@ def _add(at: _Round, chunk: Sequence[_Ready], *, tlp: Tlp, personal: bool) -> Dr
         body=told.to_body(),
     )
     why = _why(at.source, chunk)
-    return drafts.add(at.connection, f"import:{at.source.name}", proposal, why, now=at.desk.now)
+    return drafts.add(at.connection, at.source.drafts, proposal, why, now=at.desk.now)
 
 
 def _brought(one: _Ready) -> Brought:

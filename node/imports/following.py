@@ -4,6 +4,9 @@
 server's words, and none of our clock. Stopped at any page, one asks for that page again; what was stored is recognised
 by its digest. A server may forget a cursor: then one goes on from the newest date. It may also lead in circles:
 a cursor that comes back, more pages without a cursor, or empty ones without end are an error, and the rest waits.
+
+A feed fills neither the desk nor the disk: while too many of its drafts wait for an officer, or once it has brought
+more objects than one port can mean to follow, nothing more is asked, and its status says why.
 """
 
 from __future__ import annotations
@@ -12,6 +15,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, Final
 
 import requests
@@ -23,7 +27,7 @@ from taxii2client.v21 import ApiRoot, Collection
 from node.feed_settings import FeedSettings
 from node.foreign import keeping
 from node.foreign.keeping import Feed
-from node.foreign.taking import Desk, Item, Source, take
+from node.foreign.taking import Desk, Item, Source, open_drafts, survey, take
 from node.imports.session import FeedError, GuardedSession
 from node.imports.splitting import Part
 from node.store import NodeStore
@@ -36,6 +40,9 @@ from port2port.tlp import parse as tlp_of
 PAGE: Final = 500
 PAGES_PER_POLL: Final = 1_000
 EMPTY_PAGES: Final = 3
+DRAFTS_MOST: Final = 1_000  # of one feed, undecided: some 24,000 objects
+OBJECTS_MOST: Final = 2_000_000  # of one feed, known
+STRETCH: Final = 500  # objects of one transaction: nobody else writes meanwhile
 CURSOR_CHARS: Final = 4_096
 KIND: Final = "taxii"
 _STAMP: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,9})?Z", re.ASCII)
@@ -103,6 +110,7 @@ class Follower:
         collection = asked(lambda: _collection(self._feed, session))
         at, seen, empty = self._position(), set[str](), 0
         for _ in range(PAGES_PER_POLL):
+            self._require_room()
             try:
                 envelope = asked(lambda at=at: collection.get_objects(**at.words))  # type: ignore[misc]  # bound at once
             except ForgottenError:
@@ -111,9 +119,8 @@ class Follower:
                 at = at.resumed()
                 continue
             parts = session.taken
-            at, more = _after(at, envelope, session.last_headers)
-            counts += self._store.write_now(self._storing(parts, at, desk()))
-            counts["pages"] += 1
+            before, (at, more) = at, _after(at, envelope, session.last_headers)
+            self._keep(parts, before, at, desk, counts)
             if not more:
                 return
             empty = 0 if parts else empty + 1
@@ -125,11 +132,38 @@ class Follower:
         found = self._store.read_now(lambda connection: keeping.feed(connection, self._feed.name))
         return Position() if found is None else Position.of(found.position)
 
-    def _storing(self, parts: tuple[Part, ...], at: Position, desk: Desk) -> Callable[[Connection], Counter[str]]:
+    def _require_room(self) -> None:
+        """Raises FeedError."""
+
+        def look(connection: Connection) -> tuple[int, int]:
+            return open_drafts(connection, self._source), keeping.count(connection, self._source.name)
+
+        waiting, known = self._store.read_now(look)
+        if waiting >= DRAFTS_MOST:
+            raise FeedError(f"{waiting} drafts of this feed wait for an officer: it is read on when some are decided")
+        if known >= OBJECTS_MOST:
+            raise FeedError(f"the feed has brought {known} objects, more than are kept of one: it is not read on")
+
+    def _keep(
+        self, parts: tuple[Part, ...], before: Position, at: Position, desk: Callable[[], Desk], counts: Counter[str]
+    ) -> None:
+        """A page, in stretches that others can write between; the position moves with the last of them."""
+        items = [item_of(part) for part in parts]
+        if len(items) > STRETCH:  # what marks one of the first may come last
+            self._store.write_now(partial(survey, source=self._source, items=items, now=desk().now))
+        while len(items) > STRETCH:
+            counts += self._store.write_now(self._storing(items[:STRETCH], before, desk(), pages=0))
+            items = items[STRETCH:]
+        counts += self._store.write_now(self._storing(items, at, desk(), pages=1))
+        counts["pages"] += 1
+
+    def _storing(
+        self, items: list[Item], at: Position, desk: Desk, *, pages: int
+    ) -> Callable[[Connection], Counter[str]]:
         def store(connection: Connection) -> Counter[str]:
-            found = take(connection, self._source, [item_of(part) for part in parts], desk)
+            found = take(connection, self._source, items, desk)
             before = keeping.feed(connection, self._feed.name)
-            facts = added({} if before is None else before.facts, found, pages=1)
+            facts = added({} if before is None else before.facts, found, pages=pages)
             keeping.move(connection, self._moved(at.to_json(), desk, {**facts, "error": ""}))
             return found
 

@@ -5,8 +5,11 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
+from datetime import datetime
 from functools import partial
 from typing import Final
+
+from sqlalchemy.engine import Connection
 
 from node.drafts import Defaults
 from node.feed_settings import FeedSettings
@@ -16,9 +19,11 @@ from node.imports.following import Follower
 from node.imports.session import GuardedSession
 from node.settings import NodeSettings
 from node.store import NodeStore
+from node.warning_lists.gate import Gate, ListedError, ProtectedError
+from node.warning_lists.index import WarningIndexError
 from port2port.clock import Clock
 from port2port.errors import ConfigurationError, UnavailableError
-from port2port.ids import identity_of
+from port2port.ids import FEDERATION_ISSUER, identity_of
 from port2port.roster import Roster
 
 logger = logging.getLogger(__name__)
@@ -27,7 +32,23 @@ SHORTEST_WAIT_S: Final = 5.0
 
 def members_of(federation: str, roster: Roster | None) -> frozenset[str]:
     """The STIX identities of all who ever were members."""
-    return frozenset() if roster is None else frozenset(identity_of(federation, name) for name in roster.member_table)
+    names = () if roster is None else (*roster.member_table, FEDERATION_ISSUER)
+    return frozenset(identity_of(federation, name) for name in names)
+
+
+def stopped_by(gate: Gate, now: datetime) -> Callable[[Connection, bytes], bool]:
+    """Whether this gate would not let an object out now; publishing asks again, so an index at fault stops nothing."""
+
+    def stopped(connection: Connection, raw: bytes) -> bool:
+        try:
+            gate.require(connection, [raw], decided_by="officer:", now=now)
+        except (ListedError, ProtectedError):
+            return True
+        except WarningIndexError:
+            return False
+        return False
+
+    return stopped
 
 
 class FeedService:
@@ -42,6 +63,7 @@ class FeedService:
         defaults: Defaults,
         normaliser: Normaliser,
         roster: Callable[[], Roster | None],
+        gate: Gate,
     ) -> None:
         self._settings = settings
         self._store = store
@@ -49,6 +71,7 @@ class FeedService:
         self._defaults = defaults
         self._normaliser = normaliser
         self._roster = roster
+        self._gate = gate
 
     async def run(self) -> None:
         """Until cancelled."""
@@ -77,9 +100,11 @@ class FeedService:
             logger.info("feed read", extra={"feed": feed.name, **{f"count_{name}": n for name, n in counts.items()}})
 
     def _desk(self) -> Desk:
+        now = self._clock.now()
         return Desk(
             defaults=self._defaults,
             normaliser=self._normaliser,
             members=members_of(self._settings.federation, self._roster()),
-            now=self._clock.now(),
+            now=now,
+            stopped=stopped_by(self._gate, now),
         )

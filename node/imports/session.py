@@ -17,6 +17,7 @@ import ipaddress
 import socket
 import time
 from collections.abc import Callable
+from itertools import islice
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -39,6 +40,7 @@ CONNECT_S: Final = 10.0
 READ_S: Final = 30.0
 WHOLE_S: Final = 120.0
 PAGE_BYTES: Final = 32 * MIB
+PAGE_PARTS: Final = 50_000  # a hundred times what is asked for: a server may not know ``limit``
 CHUNK_BYTES: Final = 64 * KIB
 SECRET_BYTES: Final = 4 * KIB
 Resolve = Callable[[str, int], list[str]]
@@ -139,7 +141,9 @@ class _Guard(HTTPAdapter):
         if response.ok:
             if not body.lstrip().startswith(b"{"):
                 raise FeedError("the feed's answer is not TAXII: no JSON object")
-            parts = tuple(splitter.parts())
+            parts = tuple(islice(splitter.parts(), PAGE_PARTS + 1))
+            if len(parts) > PAGE_PARTS:
+                raise FeedError(f"an answer of the feed has more than {PAGE_PARTS} objects")
             body = orjson.dumps(splitter.rest)
         self._note(parts, {name.lower(): value for name, value in response.headers.items()})
         response._content, response._content_consumed = body, True  # noqa: SLF001  # what requests reads from then on

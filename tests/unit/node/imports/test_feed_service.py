@@ -15,6 +15,7 @@ from node.foreign.normalising import Normaliser
 from node.imports.service import FeedService
 from node.imports.session import GuardedSession
 from node.settings import KeySettings, NodeSettings
+from node.warning_lists.gate import Gate
 from tests.fakes.desks import B, Desk, Harbour
 from tests.fakes.foreign import an_indicator
 from tests.fakes.taxii_feed import FakeTaxii, serving
@@ -66,6 +67,7 @@ def service(desk: Desk, clock: Any, *servers: FakeTaxii) -> FeedService:
         defaults=desk.defaults,
         normaliser=Normaliser(desk.fed.validate),
         roster=lambda: desk.roster,
+        gate=Gate(desk.node.home, ["domain:ours.example"]),
     )
 
 
@@ -84,6 +86,16 @@ def test_a_feed_is_read_and_then_waited_for(desk: Desk) -> None:
         clock = Turns(desk, lambda: drafted(desk) == 1)
         run(service(desk, clock, server))
     assert clock.slept == [3600.0]
+
+
+def test_what_may_not_go_out_lies_in_a_draft_apart_and_holds_no_neighbour_back(desk: Desk) -> None:
+    with serving(FakeTaxii()) as server:
+        server.add(an_indicator("evil.example"), an_indicator("ours.example"), an_indicator("worse.example"))
+        run(service(desk, Turns(desk, lambda: drafted(desk) > 0), server))
+    found = desk.node.store.read_now(drafts.listed)
+    assert sorted(len(one.proposal.objects) for one in found) == [1, 2]
+    (apart,) = (one for one in found if len(one.proposal.objects) == 1)
+    assert b"ours.example" in apart.proposal.objects[0]
 
 
 def test_a_feed_that_fails_costs_its_turn_and_nobody_elses(desk: Desk) -> None:

@@ -21,7 +21,7 @@ from node.store import NodeStore
 from port2port.imported import imported_in
 from port2port.stix.markings import TLP_IDS
 from port2port.tlp import Tlp
-from tests.fakes.foreign import a_desk, a_report, a_store, an_indicator, stix_id
+from tests.fakes.foreign import NOW, a_desk, a_report, a_store, an_indicator, stix_id
 from tests.fakes.taxii_feed import COLLECTION, TAXII, Answer, FakeTaxii, serving, taxii
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*utcnow.*:DeprecationWarning")  # of taxii2client's dependencies
@@ -61,7 +61,7 @@ def many(count: int, start: int = 0) -> list[dict[str, Any]]:
 
 
 def error_of(store: NodeStore) -> str:
-    (feed,) = store.read_now(keeping.feeds)
+    (feed,) = (one for one in store.read_now(keeping.feeds) if one.name == "cert")
     return str(feed.facts["error"])
 
 
@@ -367,3 +367,58 @@ def test_settings_that_cannot_be_meant_are_refused(change: dict[str, Any]) -> No
     base = {"name": "cert", "url": "https://cert.example/root/", "allow_private_addresses": True}
     with pytest.raises(ValueError, match="validation error"):
         FeedSettings(**{**base, **change})
+
+
+def test_a_feed_waits_while_too_many_of_its_drafts_do(
+    store: NodeStore, server: FakeTaxii, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(following, "DRAFTS_MOST", 3)
+    server.add(*many(12))
+    feed = settings(server)
+    with pytest.raises(FeedError, match="3 drafts of this feed wait"):
+        poll(store, feed)
+    assert "wait for an officer" in error_of(store)
+    assert len(taken(store)) == 9
+    assert poll(store, settings(server, name="other"))["met"] == 12  # what waits of one feed stops no other
+
+    def decide(connection: Any) -> None:
+        for draft in drafts.listed(connection):
+            drafts.decide(connection, draft, state=drafts.REJECTED, officer="officer:a", reason="no", now=NOW)
+
+    store.write_now(decide)
+    assert poll(store, feed)["met"] == 3
+    assert error_of(store) == ""
+
+
+def test_a_feed_of_more_objects_than_anybody_follows_is_not_read_on(
+    store: NodeStore, server: FakeTaxii, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(following, "OBJECTS_MOST", 6)
+    server.add(*(a_report(id=stix_id(str(number), "identity"), type="identity") for number in range(12)))
+    with pytest.raises(FeedError, match="the feed has brought 6 objects"):
+        poll(store, settings(server))
+
+
+def test_an_answer_of_countless_objects_is_refused(store: NodeStore, server: FakeTaxii) -> None:
+    numbers = ",".join(map(str, range(session.PAGE_PARTS + 1))).encode()
+    server.vice = lambda path, _query: (
+        (200, {"Content-Type": TAXII}, b'{"objects": [' + numbers + b"]}") if path.endswith("/objects/") else None
+    )
+    with pytest.raises(FeedError, match="more than 50000 objects"):
+        poll(store, settings(server))
+    assert store.read_now(keeping.apart_count) == 0
+
+
+def test_a_page_of_a_server_that_knows_no_limit_is_stored_in_stretches(
+    store: NodeStore, server: FakeTaxii, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(following, "STRETCH", 4)
+    server.page = 100
+    strict = a_report(stix_id("evil0.example"), object_marking_refs=[TLP_IDS[Tlp.RED]])
+    server.add(*many(9), strict)
+    assert poll(store, settings(server))["drafted"] == 9 + 1
+    red = [draft for draft in store.read_now(drafts.listed) if draft.proposal.tlp is Tlp.RED]
+    assert stix_id("evil0.example") in {one.id for d in red for one in imported_in(d.proposal.body).objects}
+    (feed,) = store.read_now(keeping.feeds)
+    assert (feed.facts["pages"], feed.facts["met"]) == (1, 10)
+    assert poll(store, settings(server))["met"] == 0

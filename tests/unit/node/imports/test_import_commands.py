@@ -78,6 +78,14 @@ def test_what_cannot_be_meant_is_told_plainly(
     assert said in capsys.readouterr().err
 
 
+def test_a_file_of_something_else_is_told_as_such(
+    config: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "x.json").write_bytes(b'{"x": 1}')
+    assert main(["import", str(tmp_path / "x.json"), "--config", str(config)]) == 0
+    assert "nothing was found in it: it is neither STIX nor a MISP event" in capsys.readouterr().out
+
+
 class Terminal(io.StringIO):
     """A stream that somebody looks at."""
 
