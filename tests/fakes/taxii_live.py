@@ -131,7 +131,7 @@ async def _site(home: Path) -> AsyncIterator[Site]:
     fed = live.fed
     affiliate = {"op": "add-affiliate", "affiliate": "mpet", "member": "beanr", "name": "MPET", "ceiling": "amber"}
     found = [*fed.founding(), fed.control("roster", [affiliate])]
-    _public(home)
+    public_certificate(home)
     (home / "ca.pem").write_bytes(live.ca.root_pem)
     taxii = TaxiiSettings(
         listen="127.0.0.1:0",
@@ -156,7 +156,7 @@ async def _site(home: Path) -> AsyncIterator[Site]:
         yield made
 
 
-def _public(home: Path) -> None:
+def public_certificate(home: Path) -> None:
     """A certificate as a public authority would issue it; its own authority here."""
     key, now = make_key(), datetime.now(UTC)
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])

@@ -17,7 +17,7 @@ from node.settings import KeySettings
 from port2port.imported import imported_in
 from port2port.tlp import Tlp
 from tests.fakes.foreign import PARTNER, a_desk, a_store
-from tests.integration.test_taxii_server import TERMINAL, Site, told
+from tests.fakes.taxii_live import TERMINAL, Site, told
 
 
 def test_what_a_terminal_posts_becomes_a_draft_at_its_port_and_once(tmp_path: Path) -> None:

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -42,96 +42,19 @@ from port2port.v1 import (
     transparency_pb2,
     transparency_pb2_grpc,
 )
-from port2port.wire import decode_envelope
-from tests.fakes.federation import Federation, refs_body, statement_of, stix_id_of
+from tests.fakes import taxii_worlds
+from tests.fakes.clock import FakeClock
+from tests.fakes.federation import Federation, statement_of
 from tests.fakes.feed import digest_in
 from tests.fakes.hub_core import running_core
 from tests.fakes.hub_home import HubHome, make_hub_home
+from tests.fakes.interference import AUTHOR, FRIEND, LURE, READER, SEQ, Script
+from tests.fakes.live_hub import until
 from tests.fakes.nodes import make_node
 from tests.fakes.publisher import batch_of
+from tests.fakes.taxii_worlds import Asker, Observed, is_folded
 
-READER, AUTHOR, FRIEND = "belgg", "north-sea-port", "beanr"
 DEADLINE_S = 20.0
-SEQ = 5  # of the author's hidden statement, in every world
-Observed = list[tuple[str, object]]
-
-
-@dataclass(slots=True)
-class Script:
-    """What happens in every world, made once: the same bytes. ``hidden`` are the variants of the one entry."""
-
-    fed: Federation
-    secret: uuid.UUID = field(default_factory=uuid.uuid4)
-    shown: bytes = field(init=False)
-    early: list[bytes] = field(init=False)
-    late: list[bytes] = field(init=False)
-    asked: list[tuple[str, bytes]] = field(init=False)
-
-    def __post_init__(self) -> None:
-        fed = self.fed
-        self.shown = fed.indicator(AUTHOR)
-        self.early = [fed.publish(AUTHOR, objects=[self.shown], seq=1), fed.publish(FRIEND), fed.publish(READER)]
-        self.late = [fed.publish(AUTHOR, seq=9), fed.publish(FRIEND, tlp=Tlp.AMBER, recipients=(READER,))]
-        self.asked = list(self._asked())
-
-    def hidden(self, name: str) -> bytes:
-        """The entry in which the worlds differ."""
-        fed, secret = self.fed, self.secret
-        indicator = fed.indicator(AUTHOR, tlp=Tlp.AMBER, ident=secret)
-        amber = {"tlp": Tlp.AMBER, "seq": SEQ}
-        made: dict[str, Callable[[], bytes]] = {
-            "an indicator": lambda: fed.publish(AUTHOR, objects=[indicator], recipients=(FRIEND,), **amber),
-            "another indicator": lambda: fed.publish(AUTHOR, recipients=(FRIEND,), **amber),
-            "twenty large ones": lambda: fed.publish(AUTHOR, objects=self._large(), recipients=(FRIEND,), **amber),
-            "for the issuer alone": lambda: fed.publish(AUTHOR, **amber),
-            "for a group": lambda: fed.publish(AUTHOR, groups=("seaports",), **amber),
-            "an exercise": lambda: fed.publish(AUTHOR, recipients=(FRIEND,), realm="exercise:x1", **amber),
-            "a note": lambda: fed.content(AUTHOR, "note", body={"text": "x" * 900}, **amber),
-            "a retraction": self._retraction,
-            "a sighting": lambda: fed.content(AUTHOR, "sighting", objects=[self._sighting()], body=self._of(), **amber),
-        }
-        return made[name]()
-
-    def _large(self) -> list[bytes]:
-        return [self.fed.indicator(AUTHOR, tlp=Tlp.AMBER, description="y" * 2_000) for _ in range(20)]
-
-    def _retraction(self) -> bytes:
-        """Of an object that everybody sees, told to one friend only."""
-        shown = (stix_id_of(self.shown),)
-        return self.fed.retract(AUTHOR, shown, tlp=Tlp.AMBER, recipients=(FRIEND,), seq=SEQ)
-
-    def _sighting(self) -> bytes:
-        raw = self.fed.sighting(AUTHOR, of=(AUTHOR, stix_id_of(self.shown)), tlp=Tlp.AMBER, seq=77)
-        return bytes(decode_envelope(raw).objects[0].body)
-
-    def _of(self) -> dict[str, Any]:
-        return refs_body([(AUTHOR, stix_id_of(self.shown))])
-
-    @property
-    def secret_id(self) -> str:
-        return f"indicator--{self.secret}"
-
-    def _asked(self) -> Sequence[tuple[str, bytes]]:
-        """What the reader hands in to find something out, first about the hidden object, then about a random one."""
-        fed, random = self.fed, f"indicator--{uuid.uuid4()}"
-        shown = (AUTHOR, stix_id_of(self.shown))
-        own = fed.indicator(READER, ident=self.secret)
-        return [
-            ("sighting of hidden", fed.sighting(READER, of=(AUTHOR, self.secret_id))),
-            ("sighting of random", fed.sighting(READER, of=(AUTHOR, random))),
-            (
-                "retract hidden",
-                fed.content(READER, "retract", body=refs_body([(AUTHOR, self.secret_id)]), tlp=Tlp.GREEN),
-            ),
-            ("retract random", fed.content(READER, "retract", body=refs_body([(AUTHOR, random)]), tlp=Tlp.GREEN)),
-            (
-                "reaffirm hidden",
-                fed.content(READER, "reaffirm", body=refs_body([(AUTHOR, self.secret_id)]), tlp=Tlp.GREEN),
-            ),
-            ("reaffirm random", fed.content(READER, "reaffirm", body=refs_body([(AUTHOR, random)]), tlp=Tlp.GREEN)),
-            ("sighting of shown", fed.sighting(READER, of=shown)),
-            ("own object under the hidden id", fed.publish(READER, objects=[own])),
-        ]
 
 
 @dataclass(slots=True)
@@ -141,6 +64,23 @@ class World:
     hub: Hub
     script: Script
     channels: dict[str, grpc.aio.Channel]
+    home: HubHome
+
+    async def a_second_later(self) -> None:
+        """Once all that was logged is served; so each entry has a moment of its own, the same in all worlds."""
+        await until(lambda: is_folded(self.hub._base.store.database, self.hub.feed.next))
+        self.script.fed.clock.advance(1)
+
+    async def taxii(self, ask: Callable[[Asker], Observed]) -> Observed:
+        """What the reader is told by both listeners."""
+        hub, script = self.hub, self.script
+        assert hub.taxii is not None
+        given = (hub.taxii.member_port, hub.taxii.consumer_port)
+        assert given[0] is not None
+        assert given[1] is not None
+        member = Asker.member(self.home, READER, given[0], script.words)
+        siem = Asker.consumer(self.home, script.key, given[1], script.words)
+        return [*await asyncio.to_thread(ask, member), *await asyncio.to_thread(ask, siem)]
 
     def exchange(self, member: str) -> exchange_pb2_grpc.ExchangeStub:
         return exchange_pb2_grpc.ExchangeStub(self.channels[member])
@@ -177,6 +117,7 @@ async def running(home: HubHome, script: Script) -> AsyncIterator[World]:
         enrolment_listen="127.0.0.1:0",
         data_dir=home.directory,
         stop_grace_s=0.2,
+        taxii=taxii_worlds.settings(home.directory),
     )
     base = Foundation(
         settings=settings,
@@ -193,7 +134,7 @@ async def running(home: HubHome, script: Script) -> AsyncIterator[World]:
     try:
         home.address = f"127.0.0.1:{(await asyncio.wait_for(ready, DEADLINE_S)).mutual}"
         channels = {member: home.channel(member) for member in (READER, AUTHOR, FRIEND)}
-        yield World(hub, script, channels)
+        yield World(hub, script, channels, home)
         for channel in channels.values():
             await channel.close()
     finally:
@@ -223,6 +164,8 @@ async def live(world: World, hidden: bytes) -> tuple[Observed, int]:
         index = await world.admit(issuer, raw)
         at = index if raw is hidden else at
         await heard(index + 1)
+        await world.a_second_later()
+        seen += await world.taxii(Asker.news)
     follow.cancel()
     return seen, at
 
@@ -230,7 +173,8 @@ async def live(world: World, hidden: bytes) -> tuple[Observed, int]:
 async def everything(world: World, at: int, hidden: bytes) -> Observed:
     """Every outlet, asked by the reader."""
     stub, script = world.exchange(READER), world.script
-    found: Observed = []
+    found = await world.taxii(lambda asker: asker.everything("before"))
+    script.fed.clock.advance(60)
     for cursor in (0, at, at + 1):
         for kinds, issuers in (((), ()), (("publish",), ()), ((), (AUTHOR,)), (("note", "sighting"), (FRIEND,))):
             wanted = exchange_pb2.FollowRequest(
@@ -246,6 +190,8 @@ async def everything(world: World, at: int, hidden: bytes) -> Observed:
     for name, raw in script.asked:
         reply = await world.submit(READER, raw)
         found.append((f"submit {name}", reply.SerializeToString()))
+        await world.a_second_later()
+    found += await world.taxii(lambda asker: asker.everything("after"))
     found += await _receipts(world, at, hidden)
     found += await _tree(world, at)
     directory = directory_pb2_grpc.DirectoryStub(world.channels[READER])
@@ -346,7 +292,7 @@ async def at_the_node(world: World, script: Script, hidden: bytes, directory: Pa
 def script(tmp_path_factory: pytest.TempPathFactory) -> tuple[HubHome, Script]:
     home = make_hub_home(tmp_path_factory.mktemp("founded"), members=(READER, AUTHOR, FRIEND))
     home.admit([home.fed.group("seaports", AUTHOR, FRIEND)])
-    return home, Script(home.fed)
+    return home, Script(home.fed, taxii_worlds.furnish(home, READER))
 
 
 def world_of(founded_home: HubHome, script: Script, name: str, directory: Path) -> Observed:
@@ -364,6 +310,7 @@ def world_of(founded_home: HubHome, script: Script, name: str, directory: Path) 
     )
 
     async def story() -> Observed:
+        script.fed.clock = FakeClock(script.begin)
         hidden = script.hidden(name)
         async with running(home, script) as world:
             seen, at = await live(world, hidden)
@@ -431,17 +378,38 @@ def test_the_comparison_would_notice_an_entry_that_the_reader_may_see(
     script: tuple[HubHome, Script], base: Observed, tmp_path: Path
 ) -> None:
     home, made = script
-    shown = made.fed.publish(AUTHOR, tlp=Tlp.AMBER, recipients=(FRIEND, READER), seq=SEQ)
+    lure = made.fed.indicator(AUTHOR, tlp=Tlp.AMBER, pattern=LURE)
+    shown = made.fed.publish(AUTHOR, objects=[lure], tlp=Tlp.AMBER, recipients=(FRIEND, READER), seq=SEQ)
 
     class Shown(Script):
         def hidden(self, name: str) -> bytes:
             return shown
 
     leaky = Shown.__new__(Shown)
-    leaky.fed, leaky.secret, leaky.shown = made.fed, made.secret, made.shown
-    leaky.early, leaky.late, leaky.asked = made.early, made.late, made.asked
+    for slot in fields(Script):
+        setattr(leaky, slot.name, getattr(made, slot.name))
     other = world_of(home, leaky, "shown", tmp_path)
     assert other != base
+    assert taxii_of(other, "member") != taxii_of(base, "member")
+    assert taxii_of(other, "consumer") == taxii_of(base, "consumer"), "it is above what a SIEM may read"
+
+
+def test_an_object_that_is_hidden_and_one_that_is_nowhere_are_answered_alike_by_taxii(base: Observed) -> None:
+    told = {place: answer for place, answer in base if place.startswith("taxii before")}
+    hidden = [place for place in told if "hidden" in place and "shown" not in place]
+    assert len(hidden) >= 20
+    for place in hidden:
+        assert told[place] == told[place.replace("hidden", "random")], place
+        assert (
+            "versions" in place
+            or "delete" in place
+            or "?" in place
+            or told[place] != told.get(place.replace("hidden", "shown"))
+        )
+
+
+def taxii_of(observed: Observed, listener: str) -> Observed:
+    return [(place, answer) for place, answer in observed if place.startswith("taxii") and f" {listener} " in place]
 
 
 def test_how_far_a_reader_may_go_with_new_patterns_tells_nothing_of_hidden_ones(tmp_path: Path) -> None:
