@@ -15,7 +15,7 @@ from typing import Final
 
 from port2port.canonical import Json
 from port2port.errors import PolicyError
-from port2port.ids import identity_of, is_stix_id
+from port2port.ids import FEDERATION_ISSUER, identity_of, is_stix_id
 from port2port.roster import Roster
 from port2port.statement import Statement
 
@@ -141,14 +141,15 @@ def imported_in(body: Mapping[str, Json]) -> Imported:
 
 
 def require(said: Statement, created_by: Iterable[tuple[str, str | None]], *, roster: Roster, federation: str) -> None:
-    """That an import says where each of its objects comes from, and brings nobody's who is a member himself.
+    """That an import says where each of its objects comes from, and brings nobody's who is a member himself, or the
+    federation's own.
 
     ``created_by`` are (id, author) of the objects that are here. Raises ImportedError.
     """
     found = imported_in(said.body)
     if [one.id for one in found.objects] != [ref.id for ref in said.objects]:
         raise ImportedError("an import says of each of its objects where it comes from, in their order")
-    members = {identity_of(federation, member) for member in roster.member_table}
+    members = {identity_of(federation, member) for member in (*roster.member_table, FEDERATION_ISSUER)}
     for stix_id, author in created_by:
         if author in members or stix_id in members:
             raise ImportedError("an object of a member comes from that member, not by an import", id=stix_id)

@@ -20,13 +20,17 @@ from port2port.patterns.expressions import Value
 
 _PORTS: Final = {"http": 80, "https": 443, "ftp": 21}
 _LABEL_CHARS: Final = 63
+_NAME_CHARS: Final = 4 * 253  # RFC 1035 section 2.3.4; some characters vanish in the ASCII form
 _DOTS: Final = str.maketrans("\u3002\uff0e\uff61", "...")  # RFC 3490 section 3.1
 _KEPT: Final = 8_192
 
 
 def domain(text: str) -> str:
-    """Lower-case, without the final dot, and in the ASCII form that name servers use (RFC 5890 A-labels)."""
-    if text.isascii():
+    """Lower-case, without the final dot, and in the ASCII form that name servers use (RFC 5890 A-labels).
+
+    What is far too long for a name is only told in lower case: the conversion takes its time.
+    """
+    if text.isascii() or len(text) > _NAME_CHARS:
         return text.strip().rstrip(".").lower()
     return ".".join(map(_ascii_label, text.translate(_DOTS).strip().rstrip(".").split(".")))
 

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from port2port import imported
+from port2port.ids import FEDERATION_ISSUER
 from port2port.imported import Brought, Grade, Imported, ImportedError
 from port2port.statement import ObjectRef
 from port2port.tlp import Tlp
@@ -117,3 +118,8 @@ def test_what_a_member_made_comes_from_that_member(fed: Federation) -> None:
         check(fed, (ID,), told(ID), (ID, fed.identity("belgg")))
     with pytest.raises(ImportedError):
         check(fed, (ID,), told(ID), (fed.identity("belgg"), None))
+
+
+def test_nobody_brings_what_the_federation_itself_made(fed: Federation) -> None:
+    with pytest.raises(ImportedError):
+        check(fed, (ID,), told(ID), (ID, fed.identity(FEDERATION_ISSUER)))
