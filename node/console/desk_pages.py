@@ -19,7 +19,7 @@ from node import act_store, desk_items, drafts, photos
 from node.acts import preparing
 from node.acts.asked import Asked
 from node.acts.similar import similar
-from node.console import act_view, desk_queue, draft_view, report_words
+from node.console import act_view, desk_queue, draft_view, excepting, report_words
 from node.console.context import DeskContext
 from node.console.draft_view import Readers
 from node.drafts import Draft
@@ -263,6 +263,8 @@ class DeskRoom:
             look=look,
             is_mine=look is None or look.looking == person.pseudonym,
             overrides=desk.rule.overrides,
+            days=excepting.DAYS,
+            usual_days=excepting.USUAL_DAYS,
             purposes=report_words.PURPOSES,
             issuers=dict(self._members()),
             member=desk.member,
@@ -275,6 +277,7 @@ class DeskRoom:
         return {
             "pictures": photos.of_draft(connection, draft.id),
             "same": similar(connection, self._desk.member, objects, self._desk.now),
+            "kept": excepting.of_draft(connection, self._desk, draft),
         }
 
     def _open(self, ident: str, choice: Choice, out: Choices, connection: Connection) -> Opened:

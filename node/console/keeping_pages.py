@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import timedelta
 from typing import Any, Final
 
 from sqlalchemy.engine import Connection
@@ -14,6 +15,7 @@ from node import drafts, review, store, suppressions
 from node.act_store import Prepared
 from node.acts import silencing
 from node.alarms import Level
+from node.console import excepting
 from node.console.context import DeskContext
 from node.console.desk_pages import READERS, asked_of, tell
 from node.store import AuditLine
@@ -21,9 +23,10 @@ from port2port.clock import from_ms
 from port2port.console.pages import Tab, page, wording
 from port2port.console.people import current, needs
 from port2port.console.roles import Role
+from port2port.console.signin.context import fields, text
 from port2port.console.told import told
 from port2port.console.words import N_
-from port2port.errors import NotFoundError, Port2PortError
+from port2port.errors import MalformedError, NotFoundError, Port2PortError
 from port2port.roster import Roster
 
 STATUS_TAB: Final = Tab(path="/status", label=N_("Status"), icon="radio", key="u")
@@ -46,6 +49,7 @@ class KeepingRoom:
             Route("/audit", needs(Role.AUDITOR)(self.audit)),
             Route("/suppressions", needs(*READERS, Role.AUDITOR)(self.suppressed)),
             Route("/suppressions/end", needs(Role.APPROVER)(self.end), methods=["POST"]),
+            Route("/suppressions/except", needs(Role.APPROVER)(self.except_value), methods=["POST"]),
         ]
 
     async def status(self, request: Request) -> Response:
@@ -89,7 +93,36 @@ class KeepingRoom:
         tell(desk)
         return RedirectResponse(f"/acts/{act.id}", 303)
 
-    async def _list(self, request: Request, *, error: Port2PortError | None = None) -> Response:
+    async def except_value(self, request: Request) -> Response:
+        """Prepare excepting one value from the warning lists for some days; signing is the next page."""
+        desk, form = self._desk, await fields(request)
+        value, days = text(form, "value").strip(), text(form, "days")
+        if days not in {str(each) for each in excepting.DAYS}:
+            raise MalformedError("there is no such time")
+
+        def action(connection: Connection) -> Prepared:
+            act = silencing.suppress(
+                connection,
+                desk.author,
+                asked_of(desk, request),
+                kind=suppressions.LISTED,
+                what=value,
+                reason=text(form, "reason").strip(),
+                until=desk.now + timedelta(days=int(days)),
+            )
+            desk.signin.note(connection, request, "act-prepared", act.subject, act=act.id, kind=act.kind)
+            return act
+
+        try:
+            act: Prepared = await desk.store.write(action)
+        except Port2PortError as error:
+            return await self._list(request, error=error, form=form)
+        tell(desk)
+        return RedirectResponse(f"/acts/{act.id}", 303)
+
+    async def _list(
+        self, request: Request, *, error: Port2PortError | None = None, form: dict[str, str] | None = None
+    ) -> Response:
         desk = self._desk
 
         def action(connection: Connection) -> dict[str, Any]:
@@ -103,6 +136,9 @@ class KeepingRoom:
             status=200 if error is None else 403,
             error="" if error is None else told(error, wording(request)),
             may_decide=current(request).has(Role.APPROVER),
+            form=form or {},
+            days=excepting.DAYS,
+            usual_days=excepting.USUAL_DAYS,
             **await desk.store.read(action),
         )
 

@@ -21,7 +21,7 @@ from starlette.routing import Route
 from node import desk_items, hits, indicators, store, suppressions
 from node.act_store import Prepared
 from node.acts.asked import Asked
-from node.console import aloud, watch_view
+from node.console import aloud, excepting, watch_view
 from node.console.alarm_pages import tell
 from node.console.context import DeskContext
 from node.console.reading import middle_of, place_named, position_of
@@ -113,6 +113,7 @@ class WatchPages:
         desk, found = self._desk, await self._indicator(request)
         roster, person = desk.known_roster(), current(request)
         waits = await desk.store.read(lambda c: _received(c, found, desk.now))
+        kept = await desk.store.read(lambda c: excepting.of_indicator(c, desk, found))
         return page(
             request,
             "node/indicator.html",
@@ -122,6 +123,10 @@ class WatchPages:
             data=orjson.loads(found.stix),
             issuer=watch_view.member_name(found.issuer, roster),
             asks=watch_view.handling_words(found.handling),
+            kept=kept,
+            may_decide=person.has(Role.APPROVER),
+            days=excepting.DAYS,
+            usual_days=excepting.USUAL_DAYS,
         )
 
     async def read(self, request: Request) -> Response:

@@ -75,6 +75,13 @@ class Gate:
 
     def require(self, connection: Connection, objects: Sequence[bytes], *, decided_by: str, now: datetime) -> None:
         """That these may be published. Raises ListedError, ProtectedError or WarningIndexError."""
+        for refused in self.refusals(connection, objects, decided_by=decided_by, now=now):
+            raise refused
+
+    def refusals(
+        self, connection: Connection, objects: Sequence[bytes], *, decided_by: str, now: datetime
+    ) -> Iterator[ListedError | ProtectedError]:
+        """Every reason why these may not be published, each naming its value. Raises WarningIndexError."""
         values = {one.key: one for raw in objects for one in _values_of(raw)}
         if not values:
             return
@@ -89,9 +96,9 @@ class Gate:
             if folded(one.value, one.kind) in excepted:
                 continue
             if one.key in fleet or self._is_protected(one):
-                raise ProtectedError(_protected_text(one, alone=alone), value=one.value)
+                yield ProtectedError(_protected_text(one, alone=alone), value=one.value)
             for listed in self._ask(connection, one):
-                raise ListedError(_listed_text(listed, alone=alone), value=listed.value, list=listed.list)
+                yield ListedError(_listed_text(listed, alone=alone), value=listed.value, list=listed.list)
 
     def refresh(self, connection: Connection, now: datetime) -> bool:
         """Take up what changed since; whether ``lists_of`` may answer otherwise now. ``fault`` says what is wrong."""
@@ -192,4 +199,4 @@ def _protected_text(one: Observable, *, alone: bool) -> str:
 
 def _way_out(value: str) -> str:
     named = value[:_NAME_CHARS]
-    return f"an officer may except it for a while, with port2port-node suppress add warning-list {named}"
+    return f"an officer may except it for a while, at the desk or with port2port-node suppress add warning-list {named}"

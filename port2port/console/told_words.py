@@ -40,13 +40,13 @@ ERRORS: Final = (
     N_("the form names something that cannot be left out"),
     N_("no such suppression is in force"),
     N_(
-        "%(value)s is on the warning list %(list)s: an officer may except it for a while, with port2port-node "
-        "suppress add warning-list %(subject)s"
+        "%(value)s is on the warning list %(list)s: an officer may except it for a while, at the desk or with "
+        "port2port-node suppress add warning-list %(subject)s"
     ),
     N_("%(value)s is on the warning list %(list)s: a rule never publishes it"),
     N_(
-        "%(value)s is a protected identity of this port: an officer may except it for a while, with port2port-node "
-        "suppress add warning-list %(subject)s"
+        "%(value)s is a protected identity of this port: an officer may except it for a while, at the desk or with "
+        "port2port-node suppress add warning-list %(subject)s"
     ),
     N_("%(value)s is a protected identity of this port: a rule never publishes it"),
     N_("the index of the warning lists is not built as this version reads it"),

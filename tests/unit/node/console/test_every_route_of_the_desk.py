@@ -90,6 +90,7 @@ ROLES = {
     "GET /audit": "auditor",
     "GET /suppressions": "viewer officer approver auditor",
     "POST /suppressions/end": DECIDES,
+    "POST /suppressions/except": DECIDES,
     "POST /me/keys/options": WRITES,
     "POST /me/keys/offer": WRITES,
     "POST /me/keys/lost": WRITES,
