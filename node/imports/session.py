@@ -5,16 +5,18 @@
 3. Every address the name has is looked at before the first connection, and it is to one of these that the socket is
    opened: a name that answers differently the second time leads nowhere. Private, loopback, link-local, multicast and
    reserved ones are refused, unless the feed's settings allow them.
-4. Connecting, each read and the whole answer have an end; so has its size. Nothing compressed is accepted.
+4. Connecting, each read and the whole answer with its head have an end; so has its size. Nothing compressed is taken.
 
 ``taxii2-client`` sees the envelope without its objects; these are in ``taken``, with their exact bytes.
 """
 
 from __future__ import annotations
 
+import contextlib
 import io
 import ipaddress
 import socket
+import threading
 import time
 from collections.abc import Callable
 from itertools import islice
@@ -110,8 +112,9 @@ class _Guard(HTTPAdapter):
         self, feed: FeedSettings, find: Resolve, note: Callable[[tuple[Part, ...], dict[str, str]], None]
     ) -> None:
         self._origin = _origin(feed.url)
-        self._pools = _pools(find, allow_private=feed.allow_private_addresses)
+        self._pools = _pools(find, self._opened, allow_private=feed.allow_private_addresses)
         self._note = note
+        self._line: socket.socket | None = None
         super().__init__(max_retries=0, pool_connections=1, pool_maxsize=1)
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
@@ -125,7 +128,32 @@ class _Guard(HTTPAdapter):
         request.headers["Accept-Encoding"] = "identity"
         kwargs |= {"stream": True, "timeout": (CONNECT_S, READ_S), "proxies": None}
         end = time.monotonic() + WHOLE_S
-        response = super().send(request, *args, **kwargs)
+        cut = threading.Timer(WHOLE_S, self._cut)  # a handshake or header that comes byte by byte, too
+        cut.daemon = True
+        cut.start()
+        try:
+            return self._answered(super().send(request, *args, **kwargs), end)
+        finally:
+            cut.cancel()
+
+    def close(self) -> None:
+        """Let go of the connection."""
+        super().close()  # type: ignore[no-untyped-call,unused-ignore]  # typed or not by version
+        if self._line is not None:
+            self._line.close()
+
+    def _opened(self, line: socket.socket) -> None:
+        """A second handle on a connection: the first is inside TLS and whoever reads from it."""
+        if self._line is not None:
+            self._line.close()
+        self._line = line.dup()
+
+    def _cut(self) -> None:
+        if self._line is not None:
+            with contextlib.suppress(OSError):
+                self._line.shutdown(socket.SHUT_RDWR)
+
+    def _answered(self, response: requests.Response, end: float) -> requests.Response:
         if response.is_redirect or 300 <= response.status_code < 400:
             response.close()
             raise FeedError("the feed answered with a redirect, which is not followed")
@@ -166,16 +194,21 @@ def _body(response: requests.Response, end: float) -> bytes:
     return bytes(found)
 
 
-def _pools(find: Resolve, *, allow_private: bool) -> dict[str, Any]:
-    """Connection pools whose sockets are opened by ``_opened`` only."""
+def _pools(find: Resolve, opened: Callable[[socket.socket], None], *, allow_private: bool) -> dict[str, Any]:
+    """Connection pools whose sockets are opened by ``_opened`` only, and told to ``opened``."""
+
+    def connected(connection: HTTPConnection) -> socket.socket:
+        made = _opened(connection, find, allow_private=allow_private)
+        opened(made)
+        return made
 
     class Plain(HTTPConnection):
         def _new_conn(self) -> socket.socket:
-            return _opened(self, find, allow_private=allow_private)
+            return connected(self)
 
     class Secure(HTTPSConnection):
         def _new_conn(self) -> socket.socket:
-            return _opened(self, find, allow_private=allow_private)
+            return connected(self)
 
     class PlainPool(HTTPConnectionPool):
         ConnectionCls = Plain

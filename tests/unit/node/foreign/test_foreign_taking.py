@@ -290,7 +290,7 @@ def test_normalised_objects_are_what_hub_and_receivers_take() -> None:
 def test_an_object_of_more_values_than_anybody_has_is_not_looked_up_and_costs_no_neighbour(store: NodeStore) -> None:
     words = " OR ".join(f"a:b = '{number}'" for number in range(2_000))
     long = an_indicator("long", pattern=f"[{words}]")  # to read twenty times as much takes minutes
-    hashes = {f"hash-{number}": f"{number:032x}" for number in range(50_000)}  # a question to a database has fewer parameters
+    hashes = {f"hash-{number}": f"{number:032x}" for number in range(50_000)}  # too many for one question
     odd = {"type": "file", "spec_version": "2.1", "id": stix_id("file", "file"), "hashes": hashes}
     assert keys_in(long) == frozenset()
     assert len(keys_in(odd)) == HASHES_MOST

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import socket
+import threading
+import time
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -422,3 +426,31 @@ def test_a_page_of_a_server_that_knows_no_limit_is_stored_in_stretches(
     (feed,) = store.read_now(keeping.feeds)
     assert (feed.facts["pages"], feed.facts["met"]) == (1, 10)
     assert poll(store, settings(server))["met"] == 0
+
+
+def test_an_answer_whose_head_comes_byte_by_byte_has_an_end(store: NodeStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(session, "WHOLE_S", 0.3)
+    over = threading.Event()
+
+    def drip(listener: socket.socket) -> None:
+        with contextlib.suppress(OSError), listener.accept()[0] as line:
+            line.sendall(b"HTTP/1.1 200 OK\r\nX: ")
+            while not over.wait(0.02):
+                line.sendall(b"x")
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        serving_it = threading.Thread(target=drip, args=[listener], daemon=True)
+        serving_it.start()
+        feed = FeedSettings(
+            name="cert", url=f"http://127.0.0.1:{listener.getsockname()[1]}/c/", allow_private_addresses=True
+        )
+        ender = threading.Timer(10, over.set)  # without an end of its own the test fails, and does not hang
+        ender.start()
+        began = time.monotonic()
+        with pytest.raises(FeedError):
+            poll(store, feed)
+        took_s = time.monotonic() - began
+        ender.cancel()
+        over.set()
+        serving_it.join()
+    assert took_s < 8

@@ -232,6 +232,13 @@ def test_what_the_converter_of_misp_makes_is_marked_no_looser(store: NodeStore, 
     assert {draft.proposal.tlp for draft in store.read_now(drafts.listed)} == {Tlp.AMBER_STRICT}
 
 
+def test_an_odd_attribute_is_set_apart_under_its_uuid(store: NodeStore, tmp_path: Path) -> None:
+    odd = an_attribute("ip-dst", "999.1.1.1")
+    run(store, written(tmp_path, json.dumps(an_event(odd)).encode()))
+    (apart,) = store.read_now(keeping.apart)
+    assert (apart.stix_id, apart.text) == (odd["uuid"], "not an address")
+
+
 # --- real ones ----------------------------------------------------------------------------------------------------
 
 CORPUS = [
