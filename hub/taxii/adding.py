@@ -110,7 +110,7 @@ class Batch:
     def add(self, one: Addition, raw: bytes) -> bool:
         """Add a prepared object; whether it was new."""
         rows = self._objects[one.collection, one.visibility, one.issuer, one.stix_id]
-        if any(self._same(row, one) for row in rows):
+        if rows and any(self._same(row, one) for row in rows):
             return False
         date_us, expires_ms = self._date(one)
         values = {
@@ -259,6 +259,9 @@ def announce_again(connection: Connection, moment_us: int, now_ms: int, limit: i
 
 def _mark(rows: Sequence[_Row]) -> None:
     """Say which of the versions of one object is the oldest and which the newest; a later date wins a tie."""
+    if len(rows) == 1:  # as nearly always
+        rows[0].values |= {"edge": OLDEST | NEWEST, "newest": 1}
+        return
     oldest = min(rows, key=lambda row: (row.values["version_us"], row.values["date_us"]))
     newest = max(rows, key=lambda row: (row.values["version_us"], row.values["date_us"]))
     for row in rows:
