@@ -104,20 +104,20 @@ def serving(which: str, objects: int = 0) -> Iterator[tuple[Client, str, str]]:
 
 
 def same_load(which: str) -> dict[str, float]:
-    """400 objects posted and read again in pages of 100."""
+    """400 objects posted, and read again with those before them in pages of 100."""
     from benchmarks.parts.taxii_servers import raw_object  # noqa: PLC0415 the repository is on the path only now
 
     objects = [raw_object(number) for number in range(LOAD)]
     with serving(which) as (client, _, place):
-        client.post(place, [raw_object(LOAD)])  # what a server makes ready at the first of each does not count
-        client.page(place, 1)
+        client.post(place, [raw_object(LOAD + at) for at in range(BATCH)])  # what is made ready at the first of each
+        client.page(place, BATCH)  # does not count
         wrote = sum(client.post(place, objects[at : at + BATCH]) for at in range(0, LOAD, BATCH))
-        read, pages = walk(client, place, BATCH, LOAD + 1)
-    if read != LOAD + 1:
-        raise RuntimeError(f"{which} gave {read} of {LOAD + 1} objects")
+        read, pages = walk(client, place, BATCH, LOAD + BATCH)
+    if read != LOAD + BATCH:
+        raise RuntimeError(f"{which} gave {read} of {LOAD + BATCH} objects")
     return {
         "written_per_s": round(LOAD / wrote),
-        "read_per_s": round(LOAD / sum(pages)),
+        "read_per_s": round(read / sum(pages)),
         "page_max_ms": round(max(pages) * 1_000, 1),
     }
 
