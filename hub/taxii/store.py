@@ -276,11 +276,13 @@ def _passing(view: _View, rows: Sequence[Row]) -> list[Row]:
         row
         for row in rows
         if (not quiet or row.body > quiet.get((row.issuer, row.stix_id), -_NO_HORIZON))
-        and (_is_only(wanted, row) if row.others is None else _is_wanted(wanted, row, objects[row.stix_id]))
+        and _is_wanted(wanted, row, objects.get(row.stix_id))
     ]
 
 
-def _is_wanted(wanted: frozenset[str], row: Row, known: _Object) -> bool:
+def _is_wanted(wanted: frozenset[str], row: Row, known: _Object | None) -> bool:
+    if known is None:
+        return _is_only(wanted, row)
     if row.issuer != known.issuer:
         return False
     if "last" in wanted and row.body == _edge(known, NEWEST):
@@ -293,7 +295,9 @@ def _is_wanted(wanted: frozenset[str], row: Row, known: _Object) -> bool:
 
 
 def _is_only(wanted: frozenset[str], row: Row) -> bool:
-    """As ``_is_wanted`` of what nearly every object is: one version, once in the collection."""
+    """Of what nearly every object is: one version, once in the collection; or whose other versions are all dated
+    ahead of what is served.
+    """
     return not wanted.isdisjoint(_WORDS) or _is_named(wanted, row)
 
 

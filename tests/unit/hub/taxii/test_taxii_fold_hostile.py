@@ -12,7 +12,7 @@ import pytest
 
 from hub.taxii.attesting import Attestor
 from hub.taxii.fold import Folding
-from hub.taxii.model import Kind
+from hub.taxii.model import Filters, Kind
 from hub.taxii.store import PAGE_BYTES
 from hub.taxii.topics import topics_of
 from hub.taxii_tables import TAXII_BODY
@@ -163,3 +163,15 @@ def test_an_object_larger_than_a_page_is_a_page(world: World) -> None:
     first = world.page("a")
     assert ([item.stix_id for item in first.items], first.more) == (["note--1"], True)
     assert world.names("a", after=first.end) == ["note--2"]
+
+
+def test_a_version_between_two_that_are_not_served_yet_is_served(world: World) -> None:
+    world.fold([(("a",), "note--1")], version=2)
+    world.now_ms += 10
+    world.fold([*[(("a",), f"tool--{number}") for number in range(50)], (("a",), "note--1")], version=1)
+    world.now_ms += 1
+    world.fold([(("a",), "note--1")], version=3)
+    every = frozenset({"all"})
+    for filters in (Filters(versions=every), Filters(versions=every, ids=frozenset({"note--1"}))):
+        found = [item.version[-5:] for item in world.page("a", filters=filters).items if item.stix_id == "note--1"]
+        assert found == [".002Z"]
