@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from hashlib import sha256
-from typing import Final
+from typing import Any, Final
 
 import orjson
 from sqlalchemy.engine import Connection
@@ -41,6 +41,7 @@ PUBLISH: Final = "publish"
 REJECT: Final = "reject"
 RETRACT: Final = "retract"
 REASON_CHARS: Final = 300
+_OBJECT_CHARS: Final = 200
 
 
 class ReasonError(PolicyError):
@@ -270,8 +271,14 @@ def describe(draft: Draft) -> list[str]:
         lines.append("caution    single open source: anybody with a transmitter can make this up")
     lines += [f"track      {text}" for text in _tracks(why.get("tracks"))]
     lines.append(f"evidence   raw lines: {len(draft.evidence)}, findings of the same cause: {len(draft.findings)}")
-    lines += [f"object     {orjson.loads(raw)['id']}" for raw in said.objects]
+    lines += [f"object     {_object(orjson.loads(raw))}" for raw in said.objects]
     return lines
+
+
+def _object(data: Mapping[str, Any]) -> str:
+    """Id, and what it looks for or is called: one draft of an import speaks of many things."""
+    text = str(data.get("pattern") or data.get("name") or "")[:_OBJECT_CHARS]
+    return f"{data['id']}  {text if text.isprintable() else ascii(text)}".rstrip()
 
 
 def headline(draft: Draft) -> str:

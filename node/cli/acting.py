@@ -21,7 +21,7 @@ from node.cli.desk import Desk, show
 from node.drafts import Draft
 from node.publish import Author, Officer
 from node.review import Choice
-from node.two_person import TwoPersonError
+from node.two_person import Reason, TwoPersonError
 from port2port import canonical
 from port2port.authority import AuthorityError
 from port2port.clock import to_text
@@ -219,11 +219,16 @@ def _answer(outcome: Outcome) -> dict[str, object]:
     }
 
 
+def _why(act: acts.Prepared) -> str:
+    """Which rules ask for two officers."""
+    return ": " + ", and ".join(Reason(one).sentence for one in act.reasons) if act.reasons else ""
+
+
 def _lines(outcome: Outcome) -> list[str]:
     act = outcome.act
     if act.state == acts.WAITING:
         return [
-            f"signed by you, and waits for another officer until {act.closes_at:%H:%M} UTC",
+            f"signed by you, and waits for another officer until {act.closes_at:%H:%M} UTC{_why(act)}",
             f"he types: port2port-node review approve {act.id}",
         ]
     lines = [f"published as {item.statement_id}" for item in outcome.queued]

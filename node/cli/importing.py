@@ -14,7 +14,8 @@ from node.foreign import keeping, taking
 from node.foreign.normalising import Normaliser
 from node.foreign.taking import Source
 from node.imports.files import FileImport, Progress
-from node.imports.service import members_of
+from node.imports.service import members_of, stopped_by
+from node.warning_lists.gate import Gate
 from port2port.canonical import Json
 from port2port.clock import from_ms, to_text
 from port2port.errors import ConfigurationError
@@ -35,12 +36,13 @@ def run(args: argparse.Namespace) -> int:
     default = None if args.marking is None else tlp_of(args.marking)
     source = Source(name=name, grade=Grade.parse(args.reliability), default=default)
     with Desk.open(args.config) as desk:
-        settings = desk.settings
+        settings, now = desk.settings, desk.clock.now()
         maker = taking.Desk(
             defaults=desk.defaults(),
             normaliser=Normaliser(StixValidator(TemplateCache()).validate),
             members=members_of(settings.federation, desk.roster()),
-            now=desk.clock.now(),
+            now=now,
+            stopped=stopped_by(Gate(settings.warning_lists_dir, desk.rules.protected), now),
         )
         tell, end = progress_on(sys.stderr)
         report = FileImport(args.file, source, desk.store, tell=tell).run(maker)
@@ -49,6 +51,8 @@ def run(args: argparse.Namespace) -> int:
         lines = [f"{args.file.name}: imported already" if report.before else f"{args.file.name}: imported from {name}"]
         lines += [f"  {count:>9,}  {word}" for word, count in sorted(report.counts.items())]
         lines += [f"  it could not be read further: {report.broken}"] if report.broken else []
+        empty = not report.counts and not report.broken
+        lines += ["  nothing was found in it: it is neither STIX nor a MISP event"] if empty else []
         lines += ["nothing is sent yet; see: port2port-node review list, and port2port-node imports"]
         show(args, {**value, "broken": report.broken, "counts": dict(report.counts)}, lines)
     return 0

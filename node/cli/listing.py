@@ -60,7 +60,7 @@ def _check(args: argparse.Namespace, desk: Desk) -> None:
         stops = index.ask(what)
         every = index.found(what, wanted=None)
     elsewhere = [one for one in every if one not in stops]
-    lines = [f"{what.value} ({what.kind}) is on {len(stops)} lists that are for it"]
+    lines = [f"{what.value} ({what.kind}) stands, as that, on this many lists: {len(stops)}"]
     lines += [f"  {_hit(one)}" for one in stops]
     lines += [f"  (for something else) {_hit(one)}" for one in elsewhere]
     answer = {"value": what.value, "kind": what.kind.value, "lists": [_hit_json(one) for one in stops]}

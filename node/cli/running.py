@@ -187,6 +187,7 @@ def feeds_of(node: Node, rules: RuleFile) -> FeedService:
         defaults=defaults_of(node.settings, rules),
         normaliser=Normaliser(node.validator.validate),
         roster=lambda: node.inbox.state.roster,
+        gate=Gate(node.settings.warning_lists_dir, rules.protected),
     )
 
 

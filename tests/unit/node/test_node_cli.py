@@ -432,6 +432,7 @@ def test_what_takes_two_waits_for_the_second_officer_at_another_terminal(with_de
     terminal.desk.draft()
     personal = ("--personal-data", "--purpose", "isps")
     said = terminal.signed("review", "publish", "D1", *PUBLISH, *personal)
+    assert "UTC: it holds personal data\n" in said
     assert "review approve A1" in said
     assert terminal.desk.send() == []
     (row,) = terminal.ask("review", "waiting")

@@ -137,6 +137,7 @@ def test_the_screen_says_the_handling_the_numbers_and_the_caution(desk: Desk) ->
     assert any(line.startswith("caution    single open source") for line in said)
     assert "evidence   raw lines: 1, findings of the same cause: 1" in said
     assert sum(line.startswith("track ") for line in said) == 2
+    assert any(line.startswith("object     indicator--") and "  [vessel:" in line for line in said), said
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -125,3 +127,27 @@ def test_the_intake_of_the_hub_is_read_with_this_nodes_own_certificate(desk: Des
         keys = KeySettings(certificate=Path("a/tls.pem"), tls=Path("a/tls.key"), ca=Path("a/ca.pem"))
         session = GuardedSession(given.model_copy(update={"hub": True}), keys)
     assert (session.verify, session.cert, session.auth) == ("a/ca.pem", ("a/tls.pem", "a/tls.key"), None)
+
+
+def test_feeds_that_take_for_ever_take_no_thread_that_sensors_work_with(desk: Desk) -> None:
+    over, asked = threading.Event(), threading.Semaphore(0)
+
+    def wait(_path: str, _query: dict[str, str]) -> Any:
+        asked.release()
+        over.wait(20)
+        return 500, {}, b""
+
+    async def story(service: FeedService) -> int:
+        asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(1))
+        following = asyncio.create_task(service.run())
+        for _ in range(2):
+            await asyncio.to_thread(asked.acquire, timeout=10)
+        found = await asyncio.wait_for(asyncio.to_thread(drafted, desk), 10)
+        following.cancel()
+        await asyncio.wait({following})
+        over.set()
+        return found
+
+    with serving(FakeTaxii()) as one, serving(FakeTaxii()) as other:
+        one.vice = other.vice = wait
+        assert asyncio.run(story(service(desk, Turns(desk, lambda: False), one, other))) == 0
