@@ -16,6 +16,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
+from threading import Event
 from typing import Any, Final
 
 import requests
@@ -87,10 +88,18 @@ def source_of(feed: FeedSettings) -> Source:
 
 
 class Follower:
-    """One feed, read by one thread at a time."""
+    """One feed, read by one thread at a time; once ``stopping`` is set, to the end of its page."""
 
-    def __init__(self, feed: FeedSettings, open_session: Callable[[], GuardedSession], store: NodeStore) -> None:
+    def __init__(
+        self,
+        feed: FeedSettings,
+        open_session: Callable[[], GuardedSession],
+        store: NodeStore,
+        *,
+        stopping: Event | None = None,
+    ) -> None:
         self._feed = feed
+        self._stopping = stopping or Event()
         self._open = open_session
         self._store = store
         self._source = source_of(feed)
@@ -121,7 +130,7 @@ class Follower:
             parts = session.taken
             before, (at, more) = at, _after(at, envelope, session.last_headers)
             self._keep(parts, before, at, desk, counts)
-            if not more:
+            if not more or self._stopping.is_set():
                 return
             empty = 0 if parts else empty + 1
             if at.next in seen or empty > EMPTY_PAGES:

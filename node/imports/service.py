@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from functools import partial
+from threading import Event
 from typing import Final
 
 from sqlalchemy.engine import Connection
@@ -74,23 +76,30 @@ class FeedService:
         self._gate = gate
 
     async def run(self) -> None:
-        """Until cancelled."""
-        async with asyncio.TaskGroup() as group:
-            for feed in self._settings.feeds:
-                group.create_task(self._follow(feed))
+        """Until cancelled. Threads of their own: a feed that takes for ever takes none that sensors work with."""
+        feeds, stopping = self._settings.feeds, Event()
+        with_feeds = ThreadPoolExecutor(max(1, len(feeds)), thread_name_prefix="feed")
+        try:
+            async with asyncio.TaskGroup() as group:
+                for feed in feeds:
+                    group.create_task(self._follow(feed, with_feeds, stopping))
+        finally:
+            stopping.set()  # a turn ends behind its page
+            with_feeds.shutdown(wait=False, cancel_futures=True)
 
-    async def _follow(self, feed: FeedSettings) -> None:
-        follower = Follower(feed, partial(GuardedSession, feed, self._settings.keys), self._store)
+    async def _follow(self, feed: FeedSettings, threads: ThreadPoolExecutor, stopping: Event) -> None:
+        session = partial(GuardedSession, feed, self._settings.keys)
+        follower = Follower(feed, session, self._store, stopping=stopping)
         while True:
             if self._roster() is None:
                 await self._clock.sleep(SHORTEST_WAIT_S)
                 continue
-            await self._poll(feed, follower)
+            await self._poll(feed, follower, threads)
             await self._clock.sleep(max(SHORTEST_WAIT_S, feed.every_minutes * 60))
 
-    async def _poll(self, feed: FeedSettings, follower: Follower) -> None:
+    async def _poll(self, feed: FeedSettings, follower: Follower, threads: ThreadPoolExecutor) -> None:
         try:
-            counts = await asyncio.to_thread(follower.poll, self._desk)
+            counts = await asyncio.get_running_loop().run_in_executor(threads, follower.poll, self._desk)
         except (ConfigurationError, UnavailableError) as error:
             logger.warning("feed not read", extra={"feed": feed.name, "code": error.code, "cause": error.text})
         except Exception:

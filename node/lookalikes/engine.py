@@ -62,6 +62,7 @@ class _Word:
     text: str
     plain: str
     skeleton: str
+    letters: frozenset[str]
     most_edits: int
 
 
@@ -123,7 +124,10 @@ class LookalikeEngine:
         for word in self._words:
             if _holds(shown, looks, word):
                 return _found(name, word, Rule.JOINED)
+        letters = frozenset(bare)
         for word in self._words:
+            if len(letters - word.letters) > word.most_edits:
+                continue  # each letter that it has not is a slip: most names end here, and cost next to nothing
             slips = edits(bare, word.plain, word.most_edits) if word.most_edits else 1
             if slips <= word.most_edits:
                 return _found(name, word, Rule.EDITS, slips)
@@ -151,7 +155,8 @@ def _words(texts: Iterable[str]) -> tuple[_Word, ...]:
     for text in texts:
         bare = plain(text)
         most = 2 if len(bare) >= TWO_EDITS_FROM else int(len(bare) >= ONE_EDIT_FROM)
-        found.setdefault(bare, _Word(text=text, plain=bare, skeleton=skeleton(text), most_edits=most))
+        word = _Word(text=text, plain=bare, skeleton=skeleton(text), letters=frozenset(bare), most_edits=most)
+        found.setdefault(bare, word)
     return tuple(sorted(found.values(), key=lambda word: (-len(word.plain), word.plain)))
 
 

@@ -263,6 +263,15 @@ def test_only_so_many_pages_are_read_at_a_turn(
     assert poll(store, settings(server))["met"] == 3
 
 
+def test_a_node_that_stops_waits_for_one_page_and_no_more(store: NodeStore, server: FakeTaxii) -> None:
+    server.add(*many(9))
+    feed, stopping = settings(server), threading.Event()
+    stopping.set()
+    follower = Follower(feed, lambda: GuardedSession(feed, KeySettings()), store, stopping=stopping)
+    assert follower.poll(a_desk)["met"] == 3
+    assert poll(store, feed)["met"] == 6
+
+
 # --- where it goes ------------------------------------------------------------------------------------------------
 
 
