@@ -164,7 +164,8 @@ class _Room:
 
     def __init__(self, connection: Connection, place: int, caps: Caps) -> None:
         rows = _ROOM(connection, of=place)
-        self._objects, self._bytes = rows[0] if rows else (0, 0)
+        self._objects = int(rows[0][0]) if rows else 0
+        self._bytes = int(rows[0][1]) if rows else 0
         self._caps = caps
 
     def fits(self, size: int) -> bool:
