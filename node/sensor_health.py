@@ -8,6 +8,7 @@ kind of the log alone: a name of a sensor says where it stands.
 
 from __future__ import annotations
 
+import logging
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
@@ -21,8 +22,10 @@ from node.alarms import Alarm, Code, RaisedAlarm
 from node.store import NodeStore
 from node.tail_places import Counted
 from port2port.clock import Clock, to_ms, to_text
+from port2port.errors import Port2PortError
 from port2port.metrics import Metrics
 
+logger = logging.getLogger(__name__)
 CODES: Final = frozenset({Code.SENSOR_FAILED, Code.SENSOR_SILENT})
 GRACE: Final = timedelta(minutes=1)
 WINDOW: Final = timedelta(minutes=15)
@@ -116,7 +119,12 @@ class SensorHealth:
         """Keep the alarms until cancelled. What was written while the node was down is read before the first."""
         while True:
             await self._clock.sleep(CHECK_S)
-            await store.write(self.settle)
+            try:
+                await store.write(self.settle)
+            except Port2PortError as error:  # the logs are followed all the same
+                if not error.retryable:
+                    raise
+                logger.warning("the alarms over logs could not be kept", extra={"code": error.code})
 
     async def resume(self, store: NodeStore) -> None:
         """Begin where the last run ended."""

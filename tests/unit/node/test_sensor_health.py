@@ -15,15 +15,19 @@ from node import alarms, sensor_health, tail_places
 from node.alarms import Level
 from node.cyber import CyberFlow
 from node.observations import SourceClass
-from node.sensor_health import BAD_LEAST, GRACE, WINDOW, SensorHealth
+from node.sensor_health import BAD_LEAST, CHECK_S, GRACE, WINDOW, SensorHealth
 from node.sensors.logs import LogSource
 from node.store import NodeStore, open_store
 from node.tail_places import Counted, TailPosition
+from port2port.console.told import told_text
+from port2port.console.words import load_words
 from port2port.database import sqlite_url
 from port2port.metrics import Metrics
 from tests.fakes.clock import FakeClock
 from tests.fakes.cyber import NOW, zeek_dns
+from tests.fakes.flaky_store import FlakyDatabase
 from tests.fakes.followed_log import EmptyDesk
+from tests.fakes.live_hub import until
 
 HOUR = timedelta(hours=1)
 
@@ -154,3 +158,39 @@ def test_a_log_that_was_last_read_by_an_earlier_run_has_been_silent_since(post: 
     post.store.write_now(lambda c: tail_places.keep_place(c, "ids", place, Counted(lines=1), now=earlier))
     post.restart()
     assert len(post.told()) == 1
+
+
+def test_what_is_told_of_a_log_is_told_in_every_language(post: Post) -> None:
+    post.told()
+    texts = post.told(2 * HOUR)
+    os.mkfifo(post.log)
+    post.told()
+    texts += post.told(GRACE)
+    post.log.unlink()
+    post.write(*(b"no record %d" % number for number in range(BAD_LEAST)))
+    texts += post.told(GRACE)
+    assert len({text.partition(" since ")[0] for text in texts}) == 4
+    words = load_words(["port2port.console"], ["en", "nl", "fr", "de"], "Europe/Brussels")
+    for language in ("nl", "fr", "de"):
+        said = [told_text(text, words.of(language)) for text in texts]
+        assert not [one for one in said if "the log" in one or "lines" in one or "fails" in one]
+
+
+def test_the_alarms_are_kept_while_logs_are_followed_and_a_lost_write_ends_nothing(post: Post) -> None:
+    flaky = FlakyDatabase(post.store.database.engine)
+    flaky.lose, post.store.database = 1, flaky
+
+    async def follow() -> int:
+        keeping = asyncio.create_task(post.flow.health.run(post.store))
+        post.clock.advance(2 * HOUR.total_seconds())
+        for _ in range(2):
+            before = flaky.writes
+            await until(lambda: post.clock.sleepers == 1)
+            post.clock.advance(CHECK_S)
+            await until(lambda seen=before: flaky.writes > seen)
+        await until(lambda: post.clock.sleepers == 1)
+        keeping.cancel()
+        return len(post.store.read_now(sensor_health.standing))
+
+    assert asyncio.run(follow()) == 1
+    flaky.close()
