@@ -148,8 +148,15 @@ class TaxiiService:
     async def _keep(self) -> None:
         while True:
             await self._ground.clock.sleep(_NOTE_S)
-            self._renew()
+            self._try_to_renew()
             await self.note()
+
+    def _try_to_renew(self) -> None:
+        """A disk that is full for a while stops neither service nor hub: the old certificate does meanwhile."""
+        try:
+            self._renew()
+        except OSError as error:  # ssl.SSLError is one
+            logger.warning("certificate of the members' listener not renewed", extra={"cause": repr(error)})
 
     def _renew(self) -> None:
         """New connections see the hub's newest certificate."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -35,13 +36,19 @@ async def never(_seen: int) -> int:
     return 0
 
 
-def story(site: Site, told: Callable[[TaxiiService], Awaitable[None]]) -> None:
-    """A service without listeners over the site's database."""
+def story(
+    site: Site,
+    told: Callable[[TaxiiService], Awaitable[None]],
+    *,
+    settings: TaxiiSettings | None = None,
+    identity: Callable[[], ServerIdentity] = nobody,
+) -> None:
+    """A service over the site's database; without listeners, unless ``settings`` name some."""
 
     async def go() -> None:
         service = TaxiiService(
             Ground(
-                settings=TaxiiSettings(),
+                settings=settings or TaxiiSettings(),
                 federation=site.fed.name,
                 database=site.database,
                 shelf=site.shelf,
@@ -52,7 +59,7 @@ def story(site: Site, told: Callable[[TaxiiService], Awaitable[None]]) -> None:
                 clock=site.clock,
                 metrics=site.metrics,
                 serving=lambda: True,
-                identity=nobody,
+                identity=identity,
                 root_pem=_root(),
                 grace_s=1,
             )
@@ -125,3 +132,23 @@ def test_polls_are_written_once_the_database_takes_them_again(site: Site) -> Non
     story(site, told)
     assert len(rows(site, "consumer-new-network")) == 1
     assert [use.delivered for use in site.database.read_now(lambda c: consumers.uses(c, SIEM))] == [1]
+
+
+def test_a_certificate_that_cannot_be_taken_stops_nothing_and_is_taken_later(
+    site: Site, caplog: pytest.LogCaptureFixture
+) -> None:
+    ca = CertificateAuthority.create("p2p.test", datetime.now(UTC))
+    good = [ca.issue_hub(("127.0.0.1",), datetime.now(UTC)) for _ in range(2)]
+    now = [good[0]]
+
+    async def told(service: TaxiiService) -> None:
+        now[0] = replace(good[1], chain=b"half of it")
+        service._try_to_renew()
+        assert service._identity is good[0]
+        now[0] = good[1]
+        service._try_to_renew()
+        assert service._identity is good[1]
+        service._listeners[0].close()
+
+    story(site, told, settings=TaxiiSettings(listen="127.0.0.1:0"), identity=lambda: now[0])
+    assert [record.message for record in caplog.records] == ["certificate of the members' listener not renewed"]
