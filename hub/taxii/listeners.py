@@ -16,12 +16,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
+import h11
 from starlette.types import ASGIApp
 from uvicorn import Config
 from uvicorn.protocols.http.h11_impl import RequestResponseCycle
 
 from hub.ca import ServerIdentity
 from hub.settings import TaxiiSettings, split_address
+from hub.taxii.errors import MEDIA_TYPE, bad, message
 from port2port.console.serving import CertificateProtocol, QuietServer, finished
 from port2port.errors import ConfigurationError
 
@@ -53,6 +55,15 @@ class PatientProtocol(CertificateProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         self._patience.cancel()
         super().connection_lost(exc)
+
+    def send_400_response(self, msg: str) -> None:  # noqa: ARG002 - the library's signature
+        """What is no HTTP at all is answered as the rest is, and not by text of the library."""
+        found = message(bad("the request is not HTTP as it should be"))
+        headers = [("Content-Type", MEDIA_TYPE), ("Content-Length", str(len(found.body))), ("Connection", "close")]
+        said = h11.Response(status_code=found.status, headers=headers, reason=b"Bad Request")
+        for event in (said, h11.Data(data=found.body), h11.EndOfMessage()):
+            self.transport.write(self.conn.send(event) or b"")
+        self.transport.close()
 
     def shutdown(self) -> None:
         """The server stops: an idle connection ends now, without waiting for a client that does not listen."""

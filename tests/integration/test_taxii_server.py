@@ -214,3 +214,21 @@ def test_polls_are_counted_and_a_reader_that_begins_anew_is_told_of(tmp_path: Pa
         assert site.hub.hub.metrics.value("taxii_alarms", reason="consumer-restarted") == 1
 
     told(tmp_path, story)
+
+
+def test_what_is_no_http_is_answered_by_a_taxii_message_too(tmp_path: Path) -> None:
+    def story(site: Site) -> None:
+        context = ssl.create_default_context(cafile=str(site.home / "public.pem"))
+        address = ("127.0.0.1", int(site.consumer_url.rpartition(":")[2]))
+        for sent in (b"\x00\xff nothing\r\n\r\n", b"GET /taxii2/ HTTP/1.1\r\nHost: x\r\nHost: y\r\n\r\n"):
+            with (
+                socket.create_connection(address, 10) as bare,
+                context.wrap_socket(bare, server_hostname="localhost") as line,
+            ):
+                line.sendall(sent)
+                head, _, body = b"".join(iter(lambda line=line: line.recv(4_096), b"")).partition(b"\r\n\r\n")
+            assert head.startswith(b"HTTP/1.1 400 ")
+            assert f"content-type: {MEDIA_TYPE}" in head.decode().lower()
+            assert orjson.loads(body)["http_status"] == "400"
+
+    told(tmp_path, story)
