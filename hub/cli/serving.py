@@ -15,7 +15,7 @@ from hub import keyring
 from hub.app import Foundation, Hub
 from hub.cli.desk import Desk, read_bounded
 from hub.rpc.server import BoundPorts
-from hub.settings import split_address
+from hub.settings import TaxiiSettings, split_address
 from port2port import logs
 from port2port.errors import ConfigurationError
 
@@ -92,15 +92,27 @@ async def _serve(base: Foundation) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
 
+    served = Hub(base)
+
     def ready(ports: BoundPorts) -> None:
         host, _ = split_address(base.settings.listen)
         enrolment_host, _ = split_address(base.settings.enrolment_listen)
         ribbon = "  DEMO FEDERATION: one machine founded it alone" if base.genesis.demo else ""
+        outlets = _outlets(base.settings.taxii, served)
         print(
             f"ready  nodes {host}:{ports.mutual}  enrolment {enrolment_host}:{ports.enrolment}  "
-            f"federation {base.settings.federation}  genesis {base.genesis_hash}{ribbon}",
+            f"{outlets}federation {base.settings.federation}  genesis {base.genesis_hash}{ribbon}",
             flush=True,
         )
 
-    await Hub(base).run(stop, ready)
+    await served.run(stop, ready)
     logger.info("hub stopped")
+
+
+def _outlets(settings: TaxiiSettings, served: Hub) -> str:
+    """Where TAXII clients are answered, for the line that says that the hub is ready."""
+    if served.taxii is None:
+        return ""
+    members, consumers = served.taxii.member_port, served.taxii.consumer_port
+    found = (("taxii", settings.listen, members), ("consumers", settings.consumer_listen, consumers))
+    return "".join(f"{name} {split_address(listen)[0]}:{port}  " for name, listen, port in found if listen is not None)

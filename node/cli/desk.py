@@ -171,11 +171,12 @@ def passphrase(path: Path | None, prompt: str) -> bytes | None:
 
 
 def show(args: argparse.Namespace, value: object, lines: Iterable[str]) -> None:
-    """``value`` as JSON where it was asked for, else the lines."""
-    if args.json:
-        print(json.dumps(value, ensure_ascii=False))
-    else:
-        print("\n".join(lines))
+    """``value`` as JSON where it was asked for, else the lines, for as long as somebody reads: not so in ``| head``."""
+    try:
+        print(json.dumps(value, ensure_ascii=False) if args.json else "\n".join(lines), flush=True)
+    except BrokenPipeError:
+        # What is still in the buffer would fail once more at the exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def write_new(path: Path, content: bytes) -> None:

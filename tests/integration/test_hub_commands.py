@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 import signal
 import subprocess
 import sys
@@ -247,6 +248,8 @@ def test_every_command_and_option_explains_itself():
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_serve_says_ready_once_and_ends_cleanly_on_a_signal_while_admit_goes_on_beside_it(place, number, capsys):
     place.found()
+    with place.config.open("a", encoding="utf-8") as file:
+        file.write('\n[taxii]\nlisten = "127.0.0.1:0"\n')
     process = subprocess.Popen(
         [sys.executable, "-m", "hub", "serve", "--config", str(place.config)],
         stdout=subprocess.PIPE,
@@ -254,7 +257,9 @@ def test_serve_says_ready_once_and_ends_cleanly_on_a_signal_while_admit_goes_on_
         text=True,
     )
     try:
-        assert process.stdout.readline().startswith("ready  nodes 127.0.0.1:")
+        said = process.stdout.readline()
+        assert said.startswith("ready  nodes 127.0.0.1:")
+        assert re.search(r"  taxii 127\.0\.0\.1:[1-9]\d*  federation ", said)
         assert place.status(capsys)["open"] is True
         assert place.call("admit", place.root / "genesis.p2p-control") == 0
         process.send_signal(number)
