@@ -33,7 +33,15 @@ def there(*found: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
 
 def back(event: dict[str, Any]) -> list[dict[str, Any]]:
     """The STIX objects that MISP makes of an event."""
-    parser = MISPtoSTIX21Parser()
-    parser.parse_misp_event({**event, "Orgc": {"name": "port", "uuid": str(uuid.UUID(int=5, version=4))}})
-    found: list[dict[str, Any]] = json.loads(parser.bundle.serialize())["objects"]
+    said = {**event, "Orgc": {"name": "port", "uuid": str(uuid.UUID(int=5, version=4))}}
+    found: list[dict[str, Any]] = json.loads(bundle_of(said))["objects"]
     return found
+
+
+def bundle_of(event: dict[str, Any]) -> bytes:
+    """The STIX bundle that MISP makes of an event."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        parser = MISPtoSTIX21Parser()
+        parser.parse_misp_event(event)
+        return str(parser.bundle.serialize()).encode()

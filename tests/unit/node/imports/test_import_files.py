@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -210,18 +209,14 @@ def test_the_tags_of_an_event_count_for_its_attributes(
 
 def test_what_the_converter_of_misp_makes_is_marked_no_looser(store: NodeStore, tmp_path: Path) -> None:
     """MISP's own converter puts the label on the grouping only; read from either form, the indicator has it."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of the converter and what it imports
-        from misp_stix_converter import MISPtoSTIX21Parser
+    from tests.fakes.misp import bundle_of  # seconds of imports that the other tests need not wait for
 
-        event = an_event(
-            an_attribute("domain", "evil.example", category="Network activity"),
-            date="2026-11-20", timestamp="1763600000", Tag=[{"name": "tlp:amber+strict"}],
-        )  # fmt: skip
-        event["Event"]["Orgc"]["name"] = "CERT"
-        converter = MISPtoSTIX21Parser()
-        converter.parse_misp_event(event)
-        bundle = converter.bundle.serialize().encode()
+    event = an_event(
+        an_attribute("domain", "evil.example", category="Network activity"),
+        date="2026-11-20", timestamp="1763600000", Tag=[{"name": "tlp:amber+strict"}],
+    )  # fmt: skip
+    event["Event"]["Orgc"]["name"] = "CERT"
+    bundle = bundle_of(event)
     run(store, written(tmp_path, json.dumps(event).encode(), "misp.json"), Source(name="misp"))
     (ours,) = store.read_now(drafts.listed)
     run(store, written(tmp_path, bundle, "stix.json"), Source(name="stix"))
