@@ -14,7 +14,6 @@ import orjson
 from hub.taxii.errors import TaxiiRequestError, bad
 from hub.taxii.model import Item, Page, Posted, Status
 from hub.taxii.parameters import date_text
-from port2port.clock import from_ms, to_text
 from port2port.limits import LIMITS
 
 MOST_OBJECTS: Final = 1_000
@@ -41,12 +40,13 @@ def versions(page: Page, cursor: str) -> bytes:
 
 def status(found: Status) -> bytes:
     """The outcome of a POST (section 4.3.1)."""
-    failures = [_posted(one) for one in found.objects if one.why]
-    successes = [_posted(one) for one in found.objects if not one.why]
+    asked = date_text(found.requested_ms * 1_000)
+    failures = [_posted(one, asked) for one in found.objects if one.why]
+    successes = [_posted(one, asked) for one in found.objects if not one.why]
     said: dict[str, Any] = {
         "id": found.id,
         "status": "complete",
-        "request_timestamp": to_text(from_ms(found.requested_ms)),
+        "request_timestamp": asked,
         "total_count": len(found.objects),
         "success_count": len(successes),
         "failure_count": len(failures),
@@ -113,8 +113,9 @@ def _version(item: Item) -> str:
     return item.version
 
 
-def _posted(one: Posted) -> Mapping[str, str]:
-    said = {"id": one.stix_id, "version": one.version}
+def _posted(one: Posted, asked: str) -> Mapping[str, str]:
+    """Section 4.3.2: what names no version of its own has the time of the request."""
+    said = {"id": one.stix_id, "version": one.version or asked}
     return {**said, "message": one.why} if one.why else said
 
 

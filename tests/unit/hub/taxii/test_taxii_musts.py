@@ -137,6 +137,18 @@ def test_3_2_dates_of_the_first_and_the_last_object_stand_in_the_headers(site: S
     assert all(DATE.fullmatch(date) for date in dates)
 
 
+@pytest.mark.parametrize("place", ["objects/", "manifest/", "objects/{id}/", "objects/{id}/versions/"])
+def test_3_2_every_page_of_objects_or_of_what_is_said_of_them_has_these_dates(site: Site, place: str) -> None:
+    siem = site.collection(Kind.SIEM)
+    item = site.shelf.add(siem, stix(1))[0]
+    path = f"{ROOT_PATH}collections/{siem.id}/{place.format(id=item.stix_id)}"
+    found = site.get(path)
+    assert DATE.fullmatch(found.headers["x-taxii-date-added-first"])
+    assert found.headers["x-taxii-date-added-first"] == found.headers["x-taxii-date-added-last"]
+    empty = site.get(path, params={"added_after": found.headers["x-taxii-date-added-last"]})
+    assert (empty.status_code, "x-taxii-date-added-last" in empty.headers) == (200, False)
+
+
 @pytest.mark.parametrize(
     ("method", "path", "status"),
     [
@@ -288,6 +300,8 @@ def test_4_3_a_status_is_there_after_the_post_and_for_its_author_alone(site: Sit
     assert (told["status"], counts) == ("complete", [2, 1, 1, 0])
     assert [one["id"] for one in told["successes"]] == [ENVELOPE["objects"][0]["id"]]
     assert told["failures"][0]["message"]
+    assert DATE.fullmatch(told["request_timestamp"]), "section 2: unlike those of STIX, with microseconds"
+    assert told["failures"][0]["version"] == told["request_timestamp"], "section 4.3.2: what has no version"
     assert site.get(path, who=SIEM).status_code == 404
 
 
