@@ -171,7 +171,7 @@ def passphrase(path: Path | None, prompt: str) -> bytes | None:
 
 
 def show(args: argparse.Namespace, value: object, lines: Iterable[str]) -> None:
-    """``value`` as JSON where it was asked for, else the lines, for as long as somebody reads: not so in ``| head``."""
+    """``value`` as JSON where it was asked for, else the lines, for as long as somebody reads (``| head`` does not)."""
     try:
         print(json.dumps(value, ensure_ascii=False) if args.json else "\n".join(lines), flush=True)
     except BrokenPipeError:
