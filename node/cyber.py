@@ -39,12 +39,14 @@ from port2port.clock import Clock
 from port2port.errors import Port2PortError
 from port2port.failpoints import reach
 from port2port.metrics import Metrics
+from port2port.observables import Kind, observable
 from port2port.patterns import IndexKey, Value, spelled
 
 logger = logging.getLogger(__name__)
 POLL_S: Final = 0.5
 HOUSEKEEPING_EVERY: Final = timedelta(hours=1)
-_ADDRESSES: Final = frozenset({"ipv4-addr:value", "ipv6-addr:value"})
+_MAILBOX: Final = "email-addr:value"
+_OWNED: Final = frozenset({"domain-name:value", "ipv4-addr:value", "ipv6-addr:value", "url:value", _MAILBOX})
 Due = tuple[Sighted, Decision]
 
 
@@ -285,10 +287,15 @@ def own_things(settings: CyberSettings) -> Callable[[Mapping[str, Value]], bool]
     domains = tuple(str(spelled("domain-name:value", one)) for one in settings.own_domains)
 
     def own(facts: Mapping[str, Value]) -> bool:
-        if any(territory.is_inside(str(facts[path])) for path in _ADDRESSES if path in facts):
-            return True
-        name = str(facts.get("domain-name:value") or str(facts.get("email-addr:value", "")).rpartition("@")[2])
-        return any(name == one or name.endswith(f".{one}") for one in domains)
+        return any(own_value(path, value) for path, value in facts.items() if path in _OWNED)
+
+    def own_value(path: str, value: Value) -> bool:
+        text = str(value).rpartition("@")[2] if path == _MAILBOX else str(value)
+        seen = observable("domain-name:value" if path == _MAILBOX else path, text)
+        host = seen if seen.host is None else seen.host
+        if host.kind is Kind.ADDRESS:
+            return territory.is_inside(host.value)
+        return any(host.value == one or host.value.endswith(f".{one}") for one in domains)
 
     return own
 

@@ -21,7 +21,7 @@ from node.watch.discriminate import Track, which_track
 from port2port.patterns import is_unique
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
     from datetime import datetime
 
     from node.watch.facts import ManyFacts, ObservedFacts
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 Key: TypeAlias = tuple[str, str, str]  # (realm, issuer, STIX id)
 DAY: Final = timedelta(days=1)
 MEMORY: Final = timedelta(days=7)  # the longest WITHIN
+_ENDS: Final = frozenset({"network-traffic:dst_ref.value", "network-traffic:src_ref.value"})
 
 
 class Handling(StrEnum):
@@ -265,7 +266,8 @@ class WatchIndex:
         if len(entry.subjects) > self._limits.quarantine_over and not entry.released:
             self._quarantine(entry)
             return Decision.QUARANTINE
-        return Decision.DUTY_OFFICER_ONLY if self._protected(seen.facts) else Decision.SIGHT
+        told = (seen.facts, *_ends_named(named, seen.facts))
+        return Decision.DUTY_OFFICER_ONLY if any(map(self._protected, told)) else Decision.SIGHT
 
     def _quarantine(self, entry: _Entry) -> None:
         self.remove(entry.indicator.key)
@@ -325,3 +327,10 @@ def _completes(entry: _Entry, seen: ObservedFacts) -> bool:
         ]
         done = alternative.filled(known) or done
     return done
+
+
+def _ends_named(named: Iterable[IndexKey], facts: Mapping[str, Value]) -> Iterator[Mapping[str, Value]]:
+    """The ends of traffic that a pattern names, as the addresses they are; the other end was not asked about."""
+    for path, value in named:
+        if path in _ENDS and facts.get(path) == value:
+            yield {"ipv6-addr:value" if ":" in str(value) else "ipv4-addr:value": value}

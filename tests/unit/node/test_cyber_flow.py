@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -191,6 +192,27 @@ def test_what_is_our_own_goes_to_the_duty_officer_alone(harbour: Harbour, sensor
     assert sensor.desk.send() == []
     found = sensor.desk.node.store.read_now(sightings.hits)
     assert [hit["state"] for hit in found] == [sightings.DUTY_OFFICER] * 3
+
+
+OURS_TOLD = {
+    "an address as an end of traffic": "[network-traffic:src_ref.value = '134.71.3.16']",
+    "a web address at our host": "[url:value = 'http://mail.port.example/x']",
+    "a web address at our address": "[url:value = 'http://134.71.3.16/x']",
+}
+
+
+@pytest.mark.parametrize("pattern", OURS_TOLD.values(), ids=OURS_TOLD.keys())
+def test_our_own_is_told_to_nobody_however_it_is_named(harbour: Harbour, sensor: Sensor, pattern: str) -> None:
+    published(harbour, pattern)
+    sensor.tick()
+    http = {"_path": "http", "uri": "/x", "id.orig_h": "134.71.3.16", "id.resp_h": "93.184.216.34"}
+    for number, host in enumerate(("mail.port.example", "134.71.3.16")):
+        line = {"ts": sensor.desk.fed.clock.now().timestamp(), "uid": str(number), "host": host, **http}
+        sensor.tell(json.dumps(line).encode())
+    sensor.look()
+    assert sensor.desk.send() == []
+    found = sensor.desk.node.store.read_now(sightings.hits)
+    assert {hit["state"] for hit in found} == {sightings.DUTY_OFFICER}
 
 
 def test_a_new_indicator_is_also_asked_about_what_was_seen(harbour: Harbour, sensor: Sensor) -> None:
