@@ -143,7 +143,11 @@ class TaxiiService:
 
     async def _fold(self) -> None:
         ground = self._ground
-        await keeping.keep(ground.database, ground.folding, ground.moved, ground.clock)
+
+        def stuck(now: bool) -> None:
+            ground.metrics.set("taxii_stands_still", float(now))
+
+        await keeping.keep(ground.database, ground.folding, ground.moved, ground.clock, stuck)
 
     async def _keep(self) -> None:
         while True:

@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from threading import Lock
 from typing import Final
@@ -63,6 +64,7 @@ class Gate:
         self._directory = directory
         self._protected = frozenset(protected)
         self._keys = frozenset(_identity(one).key for one in self._protected)
+        self._addresses = tuple(net for one in self._protected if (net := _network(_identity(one).value)))
         self._lock = Lock()
         self._index: Index | None = None
         self._seen: tuple[str | None, frozenset[str]] = (None, frozenset())
@@ -132,7 +134,12 @@ class Gate:
 
     def _is_protected(self, one: Observable) -> bool:
         forms = [one] if one.host is None else [one, one.host]
-        return any(key in self._keys for form in forms for key in _above(form))
+        if any(key in self._keys for form in forms for key in _above(form)):
+            return True
+        around = _network(one.value) if self._addresses else None
+        return around is not None and any(
+            own.version == around.version and own.overlaps(around) for own in self._addresses
+        )
 
     def _ask(self, connection: Connection, one: Observable) -> tuple[Listed, ...]:
         with self._lock:
@@ -173,6 +180,14 @@ def _above(one: Observable) -> Iterator[str]:
     if one.kind is Kind.HOST:
         return (Observable(kind=Kind.HOST, value=name).key for name in suffixes(one.value))
     return iter((one.key,))
+
+
+def _network(value: str) -> IPv4Network | IPv6Network | None:
+    """The network of an address or network; None for what is neither."""
+    try:
+        return ip_network(value, strict=False)
+    except ValueError:
+        return None
 
 
 def _identity(text: str) -> Observable:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ import pytest
 from hub.taxii.attesting import Attestor
 from hub.taxii.catalogue import TOPICS, collection_id, collections
 from hub.taxii.fold import Folding
-from hub.taxii.keeping import keep
+from hub.taxii.keeping import STUCK_S, keep
 from hub.taxii.model import Filters, Kind
 from hub.taxii.topics import is_plain, topics_of
 from hub.taxii.trial import DOMAIN, trial_indicator
@@ -189,6 +190,50 @@ def test_the_keeper_brings_into_view_what_was_dated_ahead(taxii: TaxiiDesk) -> N
         await asyncio.wait({task})
 
     asyncio.run(go())
+
+
+class Failing:
+    """Proves nothing, and fails as nobody foresaw as often as it is told."""
+
+    def __init__(self, times: int) -> None:
+        self.left = times
+
+    def attest(self, _connection: Any, _index: int, *, under: Any = None) -> None:
+        assert under is None
+        if self.left:
+            self.left -= 1
+            raise ZeroDivisionError
+
+    def newest_witnessed(self, _connection: Any, _roster: Any) -> None:
+        return None
+
+
+def test_what_nobody_foresaw_in_one_entry_stops_the_outlet_aloud_and_never_the_hub(
+    taxii: TaxiiDesk, caplog: pytest.LogCaptureFixture
+) -> None:
+    fed = taxii.fed
+    taxii.desk.admit([fed.publish("beanr", objects=[fed.indicator("beanr")])])
+    folding = replace(taxii.folding, attests=Failing(2))
+    heard: list[bool] = []
+
+    async def moved(_seen: int) -> int:
+        await asyncio.Event().wait()
+        return 0
+
+    async def go() -> None:
+        task = asyncio.create_task(keep(taxii.desk.store.database, folding, moved, fed.clock, heard.append))
+        async with asyncio.timeout(20):
+            while not heard or heard[-1]:
+                assert not task.done()
+                await asyncio.sleep(0)
+                fed.clock.advance(STUCK_S if fed.clock.sleepers else 0)
+        task.cancel()
+        await asyncio.wait({task})
+
+    asyncio.run(go())
+    assert heard == [True, True, False]
+    assert len(taxii.page(BELGG, Kind.PORT, "beanr").items) == 1
+    assert "this outlet stands still" in caplog.text
 
 
 def test_the_trial_indicator_is_valid_plain_and_the_same_for_ever(taxii: TaxiiDesk) -> None:

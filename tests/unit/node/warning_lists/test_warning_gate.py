@@ -251,6 +251,13 @@ def test_a_protected_ship_is_known_by_any_of_its_numbers(tmp_path: Path) -> None
     assert not protected({"vessel:mmsi": "205999999", "vessel:name": "mmsi:205000001"})
 
 
+def test_a_network_round_a_protected_address_is_protected_as_the_address_is(tmp_path: Path) -> None:
+    protected = Gate(tmp_path, ["ipv4:192.0.2.17", "ipv6:2001:db8::17"]).protects
+    assert protected({"ipv4-addr:value": "192.0.2.0/24"})
+    assert protected({"ipv6-addr:value": "2001:db8::/32"})
+    assert not protected({"ipv4-addr:value": "198.51.100.0/24", "ipv6-addr:value": "2001:db9::/32"})
+
+
 def test_nothing_is_listed_where_nothing_was_imported(harbour: Harbour, tmp_path: Path) -> None:
     desk = harbour.desks[B]
     desk.gate = Gate(tmp_path / "nowhere")
