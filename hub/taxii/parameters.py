@@ -64,7 +64,7 @@ def parse(query: bytes, known: frozenset[str]) -> Asked:
             versions=versions,
             spec_versions=_values(given, "match[spec_version]", lambda text: bool(_SPEC_VERSION.fullmatch(text))),
         ),
-        limit=_limit(given.get("limit")),
+        limit=_limit(given.get("limit"), turning="next" in given),
         cursor=_cursor(given.get("next")),
     )
 
@@ -136,8 +136,9 @@ def _is_version(text: str) -> bool:
     return True
 
 
-def _limit(text: str | None) -> int:
-    if text is None:
+def _limit(text: str | None, *, turning: bool) -> int:
+    """taxii2-client asks for as many as the first page held: none, where that one only said that there is more."""
+    if text is None or (turning and text == "0"):
         return DEFAULT_LIMIT
     if not _LIMIT.fullmatch(text) or int(text) == 0:
         raise bad("limit is a positive whole number")
