@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from hashlib import sha256
 from pathlib import Path
@@ -28,6 +28,7 @@ from port2port.canonical import Json
 from port2port.clock import to_ms
 from port2port.errors import ConfigurationError, TooLargeError
 from port2port.limits import KIB, MIB
+from port2port.tlp import UNMARKED, strictest
 
 KIND: Final = "file"
 FILE_BYTES: Final = 4 * 1024**3
@@ -97,13 +98,23 @@ class FileImport:
                 return piece
 
             splitter = Splitter(read)
-            plain = (item_of(part) for part in splitter.parts() if not part.event)
+            plain = (item_of(part) for part in self._readable(splitter.parts()) if not part.event)
             for some, _broken in _stretches(plain, _SURVEYED):
                 self._store.write_now(partial(survey, source=self._source, items=some, now=desk.now))
                 self._tell(Progress(share=_share(splitter.done, size) / 4, counts={}))
             while read(MIB):  # of a broken file, the rest
                 pass
         return whole.hexdigest()
+
+    def _readable(self, parts: Iterator[Part]) -> Iterator[Part]:
+        """What is too large to be read may hold others together and mark them: none of this file is looser than that.
+
+        The first reading sees it before the second makes any draft.
+        """
+        for part in parts:
+            if not part.whole:
+                self._source = replace(self._source, default=strictest(UNMARKED, self._source.default))
+            yield part
 
     def _take(self, desk: Desk, name: str, size: int) -> tuple[dict[str, int], str]:
         skipped: Counter[str] = Counter()

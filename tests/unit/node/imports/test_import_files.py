@@ -11,6 +11,7 @@ import pytest
 
 from node import drafts
 from node.foreign import keeping
+from node.foreign.reading import OBJECT_BYTES
 from node.foreign.taking import Source
 from node.imports import files
 from node.imports.files import FileImport, Progress, Report
@@ -205,6 +206,15 @@ def test_the_tags_of_an_event_count_for_its_attributes(
     )
     run(store, written(tmp_path, json.dumps({"response": [given]}).encode()))
     assert [marking for _, marking in proposed(store).values()] == [tlp]
+
+
+def test_beside_an_object_too_large_to_be_read_nothing_is_marked_loosely(store: NodeStore, tmp_path: Path) -> None:
+    """It could be what holds the others together, under a stricter marking."""
+    open_one = an_indicator("evil.example", object_marking_refs=[TLP_IDS[Tlp.GREEN]])
+    large = a_report(open_one["id"], description="x" * OBJECT_BYTES)
+    run(store, written(tmp_path, a_bundle(open_one, large)))
+    (draft,) = store.read_now(drafts.listed)
+    assert draft.proposal.tlp is Tlp.AMBER_STRICT
 
 
 def test_what_the_converter_of_misp_makes_is_marked_no_looser(store: NodeStore, tmp_path: Path) -> None:
