@@ -36,6 +36,7 @@ from port2port.canonical import Json
 from port2port.clock import to_ms
 from port2port.errors import ConfigurationError, MalformedError, Port2PortError
 from port2port.imported import Grade
+from port2port.tlp import UNMARKED, strictest
 from port2port.tlp import parse as tlp_of
 
 PAGE: Final = 500
@@ -158,6 +159,8 @@ class Follower:
     ) -> None:
         """A page, in stretches that others can write between; the position moves with the last of them."""
         items = [item_of(part) for part in parts]
+        if not all(part.whole for part in parts):  # it may hold the others together, and mark them
+            self._source = replace(self._source, default=strictest(UNMARKED, self._source.default))
         if len(items) > STRETCH:  # what marks one of the first may come last
             self._store.write_now(partial(survey, source=self._source, items=items, now=desk().now))
         while len(items) > STRETCH:

@@ -17,6 +17,7 @@ import pytest
 from node import drafts
 from node.feed_settings import FeedSettings
 from node.foreign import keeping
+from node.foreign.reading import OBJECT_BYTES
 from node.imports import following, session
 from node.imports.following import Follower
 from node.imports.session import FeedAddressError, FeedError, GuardedSession, is_public
@@ -87,6 +88,16 @@ def test_a_collection_is_read_to_its_end_and_then_only_what_is_new(
     server.add(*many(2, start=10))
     assert poll(store, feed)["drafted"] == 2
     assert len(set(taken(store))) == len(taken(store)) == 12
+
+
+def test_beside_an_object_too_large_to_be_read_nothing_of_a_page_is_marked_loosely(
+    store: NodeStore, server: FakeTaxii
+) -> None:
+    green = an_indicator("evil.example", object_marking_refs=[TLP_IDS[Tlp.GREEN]])
+    server.add(green, a_report(green["id"], description="x" * OBJECT_BYTES))
+    poll(store, settings(server))
+    (draft,) = store.read_now(drafts.listed)
+    assert draft.proposal.tlp is Tlp.AMBER_STRICT
 
 
 class KilledError(BaseException):
