@@ -85,6 +85,11 @@ def filled(path: str, values: Mapping[str, str]) -> str:
     return _PARAMETER.sub(lambda found: values.get(found[1], "x"), path)
 
 
+def parameters(path: str) -> list[str]:
+    """The names of what a path takes."""
+    return _PARAMETER.findall(path)
+
+
 def role_table(app: Starlette) -> dict[str, str]:
     """Who may what, as the guards have it: roles in their order, "everybody" who is signed in, or "public"."""
     found = {}
@@ -156,7 +161,7 @@ ODD_QUERIES = (
     "next=//evil.example&subject=%25&subject=*",
 )
 _ODD = ("", "\0", "x" * 1_500, "-1", "9" * 30, "2026-13-45", "٣", "../..", "a[b]")
-_NAMES = [
+NAMES = [
     "row",
     "item",
     "id",
@@ -223,8 +228,8 @@ _NAMES = [
     "level",
     "places",
 ]
-ODD_FORMS = (*(dict.fromkeys(_NAMES, odd) for odd in _ODD), {f"f{n}": "" for n in range(1_500)})
-_ENDS = {  # what would end the visitor's own session, or send it elsewhere
+ODD_FORMS = (*(dict.fromkeys(NAMES, odd) for odd in _ODD), {f"f{n}": "" for n in range(1_500)})
+ENDS = {  # what would end the visitor's own session, or send it elsewhere
     "/sign-out",
     "/change-user",
     "/me/display",
@@ -265,7 +270,7 @@ def broken(visitor: Any, values: Mapping[str, str], page: str = "/members") -> l
             if status >= 500:
                 found.append(f"GET {where} {headers} {status}")
     for path in paths(app, "POST"):
-        if path in _ENDS:
+        if path in ENDS:
             continue
         address = filled(path, values)
         for fields in ODD_FORMS:
