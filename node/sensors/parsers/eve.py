@@ -109,7 +109,7 @@ def _dns(part: Fields, facts: Facts) -> None:
 
 
 def _answer(part: Fields, facts: Facts) -> None:
-    kind = part.get("rrtype")
+    kind = text_of(part.get("rrtype"), 64)
     if kind in {"A", "AAAA"}:
         facts.address(part.get("rdata"))
     elif kind in _NAMES:

@@ -8,7 +8,7 @@ from typing import Any
 
 import orjson
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from node.records import Alert, Record
@@ -234,6 +234,7 @@ EVENT = st.dictionaries(
 
 
 @given(EVENT)
+@example({"event_type": "dns", "dns": {"rrtype": []}})
 @settings(max_examples=many(150))
 def test_fields_of_any_type_give_a_record_or_our_error(event: dict[str, Any]) -> None:
     line = sensor_line(orjson.dumps({"ts": 1_795_334_340, "timestamp": 1_795_334_340, **event}))
