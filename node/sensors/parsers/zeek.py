@@ -81,7 +81,7 @@ def _ends(event: Fields, path: str) -> tuple[Endpoint | None, Endpoint | None]:
 
 def _protocol(event: Fields) -> str | None:
     found = event.get("service") or event.get("proto") or event.get("port_proto")
-    text = text_of(found[0] if isinstance(found, list) else found, 32)
+    text = text_of(next(iter(found), None) if isinstance(found, list) else found, 32)
     return None if text is None else text.lower()
 
 

@@ -235,6 +235,7 @@ EVENT = st.dictionaries(
 
 @given(EVENT)
 @example({"event_type": "dns", "dns": {"rrtype": []}})
+@example({"_path": "known_services", "port_proto": []})
 @settings(max_examples=many(150))
 def test_fields_of_any_type_give_a_record_or_our_error(event: dict[str, Any]) -> None:
     line = sensor_line(orjson.dumps({"ts": 1_795_334_340, "timestamp": 1_795_334_340, **event}))
