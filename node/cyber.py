@@ -36,6 +36,7 @@ from node.store import NodeStore
 from node.tail_places import HEAD_BYTES, BadLine, Chunk, Counted, TailPosition
 from node.watch import NETWORK_TYPES, Decision, ManyFacts, Match, Past, WatchedIndicator, WatchIndex
 from port2port.clock import Clock
+from port2port.database import StorageError
 from port2port.errors import Port2PortError
 from port2port.failpoints import reach
 from port2port.metrics import Metrics
@@ -190,7 +191,7 @@ class CyberFlow:
 
     def _look(self, records: Sequence[Record]) -> tuple[list[Finding], list[Due]]:
         """The pure part: nothing is stored yet."""
-        findings = [finding for detector in self._detectors for finding in detector.detect(records)]
+        findings = [finding for detector in self._detectors for finding in _found_by(detector, records)]
         return findings, self._desk.met(partial(_matches, records))
 
     def _store_batch(self, source: str, batch: Batch, connection: Connection) -> None:
@@ -231,13 +232,25 @@ class CyberFlow:
 
     async def _housekeeping(self) -> None:
         while True:
-            await self._store.write(self._purge)
+            try:
+                await self._store.write(self._purge)
+            except StorageError as error:
+                logger.warning("old records not purged yet", extra={"cause": repr(error.__cause__)})
             await self._clock.sleep(HOUSEKEEPING_EVERY.total_seconds())
 
     def _purge(self, connection: Connection) -> None:
         now = self._clock.now()
         cyber_past.purge(connection, now)
         tail_places.purge(connection, now)
+
+
+def _found_by(detector: RecordDetector, records: Sequence[Record]) -> list[Finding]:
+    """What a detector finds; where it fails as nobody foresaw, it misses this batch aloud, and the others go on."""
+    try:
+        return detector.detect(records)
+    except Exception:
+        logger.exception("a detector failed", extra={"detector": detector.name})
+        return []
 
 
 def _parsed(

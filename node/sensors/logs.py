@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from node.sensors.parsers import eve, zeek
-from node.sensors.parsers.records import SensorLine
+from node.sensors.parsers.records import RecordError, SensorLine
 from node.sensors.transports.tail import FileTail
+from port2port.errors import Port2PortError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
     from node.records import Record
     from node.tail_places import Chunk, TailPosition
 
+logger = logging.getLogger(__name__)
 EVE: Final = "eve"
 ZEEK: Final = "zeek"
 
@@ -60,8 +63,14 @@ class LogSource:
         return self._tail.read(position)
 
     def parse(self, data: bytes, digest: bytes, received_at: datetime) -> Record:
-        """Raises RecordError."""
-        return self._parse(SensorLine(self.name, self._source_class, received_at, data, digest))
+        """Raises RecordError, whatever the line is: a stranger writes into it, and its neighbours go on."""
+        try:
+            return self._parse(SensorLine(self.name, self._source_class, received_at, data, digest))
+        except Port2PortError:
+            raise
+        except Exception as error:
+            logger.exception("a line of a sensor met a fault of ours", extra={"source": self.name})
+            raise RecordError("the line could not be read", sensor=self.name) from error
 
     def close(self) -> None:
         """Let go of the log."""

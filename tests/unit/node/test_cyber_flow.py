@@ -23,6 +23,7 @@ from node.records import Record
 from node.sensors.logs import LogSource
 from node.sensors.parsers import eve, zeek
 from node.sensors.parsers.ais import AisParser
+from node.sensors.parsers.records import SensorLine
 from node.sensors.transports.lines import LineQueue
 from node.settings import CyberSettings
 from node.store import NodeStore
@@ -288,6 +289,41 @@ def test_a_line_counts_once_wherever_it_stands(sensor: Sensor) -> None:
     sensor.look()
     assert sensor.counted() == tail_places.Counted(lines=4, records=2, repeated=2)
     assert len(sensor.detector.shown) == 2
+
+
+def test_what_nobody_foresaw_in_a_line_or_a_detector_stops_neither_the_log_nor_the_others(
+    sensor: Sensor, caplog: pytest.LogCaptureFixture
+) -> None:
+    class Fails(Finds):
+        def detect(self, records: Sequence[Record]) -> list[Finding]:
+            raise ZeroDivisionError(len(records))
+
+    sensor.detector.findings = [a_finding()]
+    sensor.flow = CyberFlow(
+        sensor.desk.node.store,
+        sensor.pipeline,
+        [sensor.source],
+        clock=sensor.desk.fed.clock,
+        detectors=lambda: [Fails(name="new"), sensor.detector],
+    )
+    asyncio.run(sensor.flow.start())
+    read = sensor.source._parse
+
+    def parse(line: SensorLine) -> Record:
+        if b"poison" in line.data:
+            raise IndexError
+        return read(line)
+
+    sensor.source._parse = parse
+    sensor.ask("poison.example")
+    sensor.ask(EVIL, number=1)
+    sensor.look()
+    assert sensor.counted() == tail_places.Counted(lines=2, records=1, bad=1)
+    assert len(sensor.desk.node.store.read_now(drafts.listed)) == 1
+    assert {record.message for record in caplog.records} >= {
+        "a line of a sensor met a fault of ours",
+        "a detector failed",
+    }
 
 
 def test_lines_that_are_no_records_are_put_aside_one_by_one(sensor: Sensor) -> None:
