@@ -14,6 +14,7 @@ from schemathesis.checks import not_a_server_error
 from port2port.console.roles import Role
 from tests.fakes import walks
 from tests.fakes.desk_console import desk_console
+from tests.fakes.examples import many
 from tests.fakes.picture_console import picture_console
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from starlette.applications import Starlette
 
 TRIED = settings(
-    max_examples=3,
+    max_examples=many(3),
     deadline=None,
     database=None,
     suppress_health_check=list(HealthCheck),
