@@ -10,8 +10,6 @@ from __future__ import annotations
 import json
 import sys
 
-import dnstwist
-
 # ``tld-swap`` and ``dictionary`` need lists that are not part of the library; the engine's rules do more than both.
 _WAYS = (
     "addition", "bitsquatting", "cyrillic", "homoglyph", "hyphenation", "insertion", "omission", "plural",
@@ -21,6 +19,8 @@ _WAYS = (
 
 def misspelt(domain: str, most: int) -> dict[str, tuple[str, str]]:
     """At most ``most`` of one domain, those that a reader sees least first."""
+    import dnstwist  # noqa: PLC0415 it changes all sockets of whoever imports it: this program alone, when it runs
+
     found: dict[str, tuple[str, str]] = {}
     for way in sorted(_WAYS, key=lambda way: way == "homoglyph"):  # the many come last: they fill what is left
         fuzzer = dnstwist.Fuzzer(domain)

@@ -52,8 +52,12 @@ class ImageBuilder:
             self.buildah("rm", name)
 
     def run(self, container: str, *command: str) -> str:
-        """What the command prints, run as the image's user. Raises CalledProcessError."""
-        return self.buildah("run", "--isolation=chroot", container, "--", *command)
+        """What the command prints, run as the image's user. Raises CalledProcessError.
+
+        A run that printed nothing is repeated: buildah's chroot isolation may end before it has passed the output on.
+        """
+        printed = (self.buildah("run", "--isolation=chroot", container, "--", *command) for _ in range(3))
+        return next((text for text in printed if text), "")
 
     def buildah(self, *arguments: str) -> str:
         store = ["--storage-driver=vfs", f"--root={self.directory / 'store'}", f"--runroot={self.directory / 'run'}"]

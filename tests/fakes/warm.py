@@ -80,6 +80,8 @@ class WarmStage(Stage):
 def warmed() -> Iterator[Warm]:
     """Such a process, until the end of the block."""
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    for one in (ours, theirs):
+        one.settimeout(None)  # whatever a library made the default
     with ours:
         with theirs:
             process = subprocess.Popen(
