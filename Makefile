@@ -24,7 +24,7 @@ setup: $(VENV)/.ready ## install the locked packages into .venv
 demo: setup      ## a finding at one port reaches another and comes back as a sighting (loopback, throw-away keys)
 	@$(BIN)/port2port demo
 
-test: setup      ## unit, contract on memory and SQLite, loopback integration, a tenth of the examples: two to three minutes
+test: setup      ## unit, contract on memory and SQLite, loopback integration, a tenth of the examples: about three minutes
 	@P2P_QUICK=1 $(BIN)/python -m pytest -m "not slow and not fault" -q -n 2 --dist worksteal tests/unit tests/contract tests/integration
 
 # Demo and images take longest and come first in their order; what measures seconds on a wall clock has the machine alone.
