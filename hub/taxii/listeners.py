@@ -8,7 +8,6 @@ first or a later one, is ended, so that silent ones do not keep others out.
 from __future__ import annotations
 
 import asyncio
-import socket
 import ssl
 import sys
 import tempfile
@@ -22,9 +21,9 @@ from uvicorn import Config
 from uvicorn.protocols.http.h11_impl import RequestResponseCycle
 
 from hub.ca import ServerIdentity
-from hub.settings import TaxiiSettings, split_address
+from hub.settings import TaxiiSettings
 from hub.taxii.errors import MEDIA_TYPE, bad, message
-from port2port.console.serving import CertificateProtocol, QuietServer, finished
+from port2port.console.serving import CertificateProtocol, QuietServer, bound, finished
 from port2port.errors import ConfigurationError
 
 _HEAD_BYTES: Final = 32 * 1024
@@ -121,7 +120,8 @@ class Listener:
     """
 
     def __init__(self, app: ASGIApp, address: str, context: ssl.SSLContext, *, grace_s: float) -> None:
-        self._socket = _bound(address)
+        self._socket = bound(address, of="taxii")
+        self._socket.listen(_BACKLOG)  # whoever comes before the server runs waits for it
         self.port: int = self._socket.getsockname()[1]
         self._config = Config(
             app,
@@ -163,23 +163,3 @@ def _factory(context: ssl.SSLContext) -> Callable[[Config, Callable[[], ssl.SSLC
         return context
 
     return made
-
-
-def _bound(address: str) -> socket.socket:
-    host, port = split_address(address)
-    try:
-        family, kind, protocol, _, where = socket.getaddrinfo(
-            host.strip("[]"), port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-        )[0]
-        listener = socket.socket(family, kind, protocol)
-    except OSError as error:
-        raise ConfigurationError(f"taxii: cannot use the address {address}") from error
-    try:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind(where)
-        listener.listen(_BACKLOG)  # whoever comes before the server runs waits for it
-    except OSError as error:
-        listener.close()
-        raise ConfigurationError(f"taxii: cannot listen on {address}: {error.strerror}") from error
-    listener.setblocking(False)
-    return listener

@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import hmac
 import logging
-import socket
 import ssl
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -37,7 +36,7 @@ from node.passages.questions import QUESTION_BYTES, QuestionError, read_question
 from node.store import NodeStore
 from port2port import canonical
 from port2port.clock import Clock, from_ms
-from port2port.console.serving import GRACE_S, QuietServer, finished
+from port2port.console.serving import GRACE_S, QuietServer, bound, finished
 from port2port.errors import ConfigurationError, MalformedError, Port2PortError, UnavailableError
 from port2port.patterns import TemplateCache
 from port2port.roster import Roster
@@ -154,7 +153,7 @@ async def serve(parts: Parts, *, ready: Callable[[int], None] = lambda _port: No
     """Until cancelled; ``ready`` is told the port once it answers. Raises ConfigurationError."""
     passages = Passages(parts)
     config = _config(passages.app, parts.settings)
-    with _bound(parts.settings) as listener:
+    with bound(parts.settings.listen, of="passages") as listener:
         server = QuietServer(config, lambda: ready(listener.getsockname()[1]))
         serving = asyncio.create_task(server.serve([listener]))
         try:
@@ -204,21 +203,3 @@ def _config(app: Starlette, settings: PassageSettings) -> Config:
     if config.ssl is not None:
         config.ssl.minimum_version = ssl.TLSVersion.TLSv1_2
     return config
-
-
-def _bound(settings: PassageSettings) -> socket.socket:
-    try:
-        family, kind, protocol, _, address = socket.getaddrinfo(
-            settings.host, settings.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-        )[0]
-        listener = socket.socket(family, kind, protocol)
-    except OSError as error:
-        raise ConfigurationError(f"passages: cannot use the address {settings.listen}") from error
-    try:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind(address)
-    except OSError as error:
-        listener.close()
-        raise ConfigurationError(f"passages: cannot listen on {settings.listen}: {error.strerror}") from error
-    listener.setblocking(False)
-    return listener

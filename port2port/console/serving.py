@@ -79,7 +79,7 @@ class ConsoleServer:
         Raises ConfigurationError where the address is taken or a certificate cannot be read.
         """
         config = self._config()
-        with bound(self._settings) as listener:
+        with bound(self._settings.listen, of="console") as listener:
             server = QuietServer(config, lambda: self._ready(listener.getsockname()[1]))
             ticking = asyncio.create_task(self._live.run())
             serving = asyncio.create_task(server.serve([listener]))
@@ -130,21 +130,21 @@ async def finished(serving: asyncio.Task[None]) -> None:
     serving.result()
 
 
-def bound(settings: ConsoleSettings) -> socket.socket:
-    """A socket at the address of the settings. Raises ConfigurationError."""
-    host = settings.host.strip("[]")
+def bound(listen: str, *, of: str) -> socket.socket:
+    """A socket at host:port; ``of`` is the table of the settings that says so. Raises ConfigurationError."""
+    host, _, port = listen.rpartition(":")
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(
-            host, settings.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+            host.strip("[]"), int(port), type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
         )[0]
         listener = socket.socket(family, kind, protocol)
     except OSError as error:
-        raise ConfigurationError(f"console: cannot use the address {settings.listen}") from error
+        raise ConfigurationError(f"{of}: cannot use the address {listen}") from error
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind(address)
     except OSError as error:
         listener.close()
-        raise ConfigurationError(f"console: cannot listen on {settings.listen}: {error.strerror}") from error
+        raise ConfigurationError(f"{of}: cannot listen on {listen}: {error.strerror}") from error
     listener.setblocking(False)
     return listener

@@ -275,9 +275,7 @@ class PageSuite:
         assert len(got) == len(names)
         assert set(got) == set(names)
 
-    def test_writers_at_once_never_share_a_date_in_a_class(self, world: World, url: str) -> None:
-        if url == "sqlite://":
-            pytest.skip("one connection in memory")
+    def test_writers_at_once_never_share_a_date_in_a_class(self, world: World) -> None:
         world.fold([(("a",), "note--start")])
         other = World.beside(world, first=1_000_000)
 

@@ -88,7 +88,7 @@ def test_a_taken_address_is_an_error_that_names_it() -> None:
         port = taken.getsockname()[1]
         settings = ConsoleSettings(listen=f"127.0.0.1:{port}", origin=f"http://localhost:{port}")
         with pytest.raises(ConfigurationError, match=f"127.0.0.1:{port}"):
-            bound(settings)
+            bound(settings.listen, of="console")
         server = running(served(settings=settings))
         with pytest.raises(ConfigurationError, match="cannot listen"):
             server.__enter__()  # it fails while it starts, so there is nothing to leave
